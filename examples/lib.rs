@@ -1,0 +1,1 @@
+//! Runnable examples of `resilient`; start with `cargo run --example demo`.

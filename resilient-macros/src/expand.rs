@@ -1,0 +1,466 @@
+//! From a plan to code. One template: async and sync differ by a few tokens.
+
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{FnArg, Pat, Path, Type, TypeInfer};
+
+use crate::item::{FutureTail, GuardedFn, Shape, each_binding, erase_opaque};
+use crate::plan::{Capture, Health, Judgement, Plan, RetryOnly, Setting, TimeLimit};
+
+/// Prints the guarded function.
+///
+/// ```text
+/// // Input:
+/// #[api_resilient(max_attempts = 4)]
+/// async fn charge(order: Order, tag: &str) -> Result<Receipt, PayError> { body }
+///
+/// // Output, with `__private::` left out:
+/// async fn charge(mut order: Order, tag: &str) -> Result<Receipt, PayError> {
+///     static __RESILIENT_SITE: Site = Site::new(Spec::new("charge", module_path!(), file!(), line!())
+///         .asynchronous().attribute("api_resilient").operation_type("api").retry().breaker()
+///         .timeout(TimeoutMode::Poll).written(|| Settings::new().max_attempts(4)));
+///     inventory::submit! { Listed(&__RESILIENT_SITE) }
+///     let mut call = Execution::enter(&__RESILIENT_SITE);
+///     let out = loop {
+///         let out = match call.admit() {
+///             Ok(()) => call.attempt(async {
+///                 if false { let _ = &mut order; let typed: Result<Receipt, PayError> = typed(); return typed; }
+///                 { body }
+///             }).await,
+///             Err(refused) => Err(refused),
+///         };
+///         match call.settle(&out, |ret| verdict of ret) {
+///             None => break out,
+///             Some(delay) => call.pause(delay).await,
+///         }
+///     };
+///     match out {
+///         Ok(ret) => ret,
+///         Err(refused) => refuse::<Result<Receipt, PayError>>(refused),
+///     }
+/// }
+/// ```
+///
+/// The branch that never runs makes the block borrow `order` uniquely, so that the next attempt has it again and
+/// the future is `Send` where `order` is; and it tells the block what it returns.
+pub(crate) fn expand(function: GuardedFn, plan: &Plan, imports: &[Path]) -> TokenStream {
+    let site = Span::mixed_site();
+    let GuardedFn { attrs, vis, defaultness, mut sig, body } = function;
+    let output = Output::of(plan, &sig);
+    let mut arguments = Arguments::new(plan, &mut sig.inputs);
+    let statics = statics(plan, &sig.ident, imports);
+    let body = match &plan.shape {
+        Shape::Sync | Shape::Async => {
+            let call = call(plan, &output, &arguments, &body);
+            quote_spanned!(site=> #statics #call)
+        }
+        Shape::Future(tail) => {
+            let FutureTail { before, in_call, keywords, hoisted, inner, after, .. } = &**tail;
+            let hoisted = arguments.hoist(plan, hoisted);
+            let call = call(plan, &output, &arguments, inner);
+            let mut block = Group::new(Delimiter::Brace, quote_spanned!(site=> #(#hoisted)* #call));
+            block.set_span(inner.span());
+            let future = quote_spanned!(site=> #keywords #block);
+            let future = if *in_call { quote_spanned!(site=> (#future)) } else { future };
+            quote_spanned!(site=> #statics #before #future #after)
+        }
+    };
+    let body = in_braces(body, site);
+    quote!(#(#attrs)* #vis #defaultness #sig #body)
+}
+
+/// The item as it was, for an editor to go on with after an error.
+pub(crate) fn plain(mut function: GuardedFn, imports: &[Path]) -> TokenStream {
+    let (imports, body) = (uses(imports), function.body.stream());
+    let mut group = Group::new(Delimiter::Brace, quote!(#imports #body));
+    group.set_span(function.body.span());
+    function.body = group;
+    function.into_token_stream()
+}
+
+/// Keeps the imports of attributes that were taken off the function from being reported as unused.
+fn uses(imports: &[Path]) -> TokenStream {
+    imports.iter().map(|path| quote_spanned!(Span::mixed_site()=> #[allow(unused_imports)] use #path as _;)).collect()
+}
+
+fn in_braces(tokens: TokenStream, span: Span) -> Group {
+    let mut group = Group::new(Delimiter::Brace, tokens);
+    group.set_span(span);
+    group
+}
+
+/// The type of the value the body ends in.
+struct Output {
+    /// Writable in an expression: `impl Trait` is `_`.
+    ty: Type,
+    /// Where a mistake about it belongs.
+    span: Span,
+}
+
+impl Output {
+    fn of(plan: &Plan, sig: &syn::Signature) -> Self {
+        let written = match (&plan.shape, &sig.output) {
+            (Shape::Future(tail), _) => Some(&tail.output),
+            (_, syn::ReturnType::Type(_, ty)) => Some(&**ty),
+            (_, syn::ReturnType::Default) => None,
+        };
+        match written {
+            Some(written) => {
+                let mut ty = written.clone();
+                erase_opaque(&mut ty);
+                Self { ty, span: written.span() }
+            }
+            None => Self { ty: syn::parse_quote!(()), span: sig.ident.span() },
+        }
+    }
+
+    fn is_inferred(&self) -> bool {
+        matches!(self.ty, Type::Infer(TypeInfer { .. }))
+    }
+}
+
+/// The signature's arguments as the attempts and the fallback see them.
+struct Arguments {
+    /// What the fallback is called with.
+    passed: Vec<TokenStream>,
+    /// Runs at the start of every attempt, outside its block.
+    prepared: TokenStream,
+    /// `let _ = &mut argument;` for the branch that never runs.
+    borrowed: TokenStream,
+}
+
+impl Arguments {
+    /// Makes the signature fit the captures: `mut` where an attempt borrows uniquely, none where it gets a copy, a
+    /// name in place of a pattern whose whole value the fallback needs.
+    fn new(plan: &Plan, inputs: &mut syn::punctuated::Punctuated<FnArg, syn::Token![,]>) -> Self {
+        let site = Span::mixed_site();
+        let mut arguments =
+            Self { passed: Vec::new(), prepared: TokenStream::new(), borrowed: TokenStream::new() };
+        for (at, argument) in inputs.iter_mut().enumerate() {
+            match argument {
+                FnArg::Receiver(receiver) => {
+                    let token = receiver.self_token;
+                    let hoisted = plan.bindings.iter().find(|(binding, _)| binding.ident == "__self" && binding.hoisted);
+                    arguments.passed.push(
+                        hoisted.map_or_else(|| token.to_token_stream(), |(own, _)| own.ident.to_token_stream()),
+                    );
+                    if capture(plan, &Ident::new("self", token.span), false) == Some(Capture::Unique) {
+                        receiver.mutability = Some(syn::Token![mut](site));
+                    }
+                }
+                FnArg::Typed(typed) => {
+                    if plan.fallback.is_some() && !matches!(&*typed.pat, Pat::Ident(pat) if pat.subpat.is_none()) {
+                        let name = format_ident!("arg{at}", span = site);
+                        let pat = std::mem::replace(&mut *typed.pat, Pat::Ident(plain_pattern(&name)));
+                        arguments.passed.push(name.to_token_stream());
+                        if !matches!(pat, Pat::Wild(_)) {
+                            arguments.take_apart(plan, &pat, &name);
+                        }
+                        continue;
+                    }
+                    if let Pat::Ident(pat) = &*typed.pat {
+                        arguments.passed.push(pat.ident.to_token_stream());
+                    }
+                    fit(plan, &mut typed.pat, false);
+                }
+            }
+        }
+        arguments.capture(plan, false);
+        arguments
+    }
+
+    /// `async_trait`'s `let` lines, made to fit as the signature was.
+    fn hoist(&mut self, plan: &Plan, lines: &[crate::item::Hoisted]) -> Vec<TokenStream> {
+        let mut kept = Vec::new();
+        for line in lines {
+            let mut line = line.clone();
+            if plan.fallback.is_some() && !matches!(line.pat, Pat::Ident(_)) {
+                let (pat, source) = (line.pat, line.source);
+                self.take_apart(plan, &pat, &source);
+                continue;
+            }
+            fit(plan, &mut line.pat, true);
+            kept.push(line.to_token_stream());
+        }
+        self.capture(plan, true);
+        kept
+    }
+
+    /// Takes a copy of a whole argument apart at the start of every attempt.
+    fn take_apart(&mut self, plan: &Plan, pat: &Pat, source: &Ident) {
+        let span = Span::mixed_site().located_at(pat.span());
+        let private = plan.paths.private(span);
+        self.prepared.extend(quote_spanned!(span=> let #pat = #private::fresh(&#source);));
+    }
+
+    fn capture(&mut self, plan: &Plan, hoisted: bool) {
+        let site = Span::mixed_site();
+        for (binding, capture) in plan.bindings.iter().filter(|(binding, _)| binding.hoisted == hoisted) {
+            let (ident, cfgs) = (&binding.ident, &binding.cfgs);
+            match capture {
+                Capture::AsUsed => {}
+                Capture::Unique => self.borrowed.extend(quote_spanned!(site=> #(#cfgs)* let _ = &mut #ident;)),
+                Capture::Copied => {
+                    let span = site.located_at(ident.span());
+                    let private = plan.paths.private(span);
+                    // On its own the copy is captured as the body uses it; `mut` is for the unique borrow.
+                    let borrows = plan.is_async();
+                    let mutable = (binding.mutable || borrows).then(|| quote_spanned!(site=> mut));
+                    self.prepared.extend(quote_spanned!(span=> #(#cfgs)* let #mutable #ident = #private::fresh(&#ident);));
+                    if borrows {
+                        self.borrowed.extend(quote_spanned!(site=> #(#cfgs)* let _ = &mut #ident;));
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn plain_pattern(ident: &Ident) -> syn::PatIdent {
+    syn::PatIdent { attrs: Vec::new(), by_ref: None, mutability: None, ident: ident.clone(), subpat: None }
+}
+
+fn capture(plan: &Plan, ident: &Ident, hoisted: bool) -> Option<Capture> {
+    let found = plan.bindings.iter().find(|(binding, _)| binding.ident == *ident && binding.hoisted == hoisted);
+    found.map(|(_, capture)| *capture)
+}
+
+fn fit(plan: &Plan, pat: &mut Pat, hoisted: bool) {
+    each_binding(pat, &mut |pat, _| match capture(plan, &pat.ident, hoisted) {
+        Some(Capture::Unique) => pat.mutability = Some(syn::Token![mut](Span::mixed_site())),
+        Some(Capture::Copied) => pat.mutability = None,
+        Some(Capture::AsUsed) | None => {}
+    });
+}
+
+/// The function's place in the list of all guarded functions, with what was written.
+fn statics(plan: &Plan, ident: &Ident, imports: &[Path]) -> TokenStream {
+    let site = Span::mixed_site();
+    let private = plan.paths.private(site);
+    let name = syn::ext::IdentExt::unraw(ident).to_string();
+    let mut spec = TokenStream::new();
+    let mut add = |tokens: TokenStream| spec.extend(tokens);
+    if plan.is_async() {
+        add(quote_spanned!(site=> .asynchronous()));
+    }
+    for word in &plan.attributes {
+        add(quote_spanned!(site=> .attribute(#word)));
+    }
+    if let Some(operation_type) = &plan.operation_type {
+        add(quote_spanned!(site=> .operation_type(#operation_type)));
+    }
+    if let Some(name) = &plan.operation_name {
+        add(quote_spanned!(site=> .operation_name(#name)));
+    }
+    if plan.fallback.is_some() {
+        add(quote_spanned!(site=> .fallback()));
+    }
+    if plan.deadline {
+        add(quote_spanned!(site=> .deadline()));
+    }
+    if let Some(retry) = &plan.retry {
+        add(quote_spanned!(site=> .retry()));
+        if retry.on_open {
+            add(quote_spanned!(site=> .retry_on_open()));
+        }
+    }
+    if let Some(breaker) = &plan.breaker {
+        add(quote_spanned!(site=> .breaker()));
+        if let Some(name) = &breaker.name {
+            add(quote_spanned!(site=> .breaker_name(#name)));
+        }
+        if breaker.per_call {
+            add(quote_spanned!(site=> .breaker_per_call()));
+        }
+        if breaker.critical {
+            add(quote_spanned!(site=> .critical()));
+        }
+    }
+    if let Some(limit) = plan.timeout {
+        let mode = match limit {
+            TimeLimit::Poll => quote_spanned!(site=> Poll),
+            TimeLimit::Thread => quote_spanned!(site=> Thread),
+            TimeLimit::Deadline => quote_spanned!(site=> Deadline),
+        };
+        add(quote_spanned!(site=> .timeout(#private::TimeoutMode::#mode)));
+    }
+    if let Some(Health { service, settings }) = &plan.health {
+        let settings = chain(settings);
+        add(quote_spanned!(site=> .service(#service, || #private::HealthConfig::new() #settings)));
+    }
+    if !plan.settings.is_empty() {
+        let settings = chain(&plan.settings);
+        add(quote_spanned!(site=> .written(|| #private::Settings::new() #settings)));
+    }
+    let uses = uses(imports);
+    quote_spanned! {site=>
+        #uses
+        static __RESILIENT_SITE: #private::Site = #private::Site::new(
+            #private::Spec::new(#name, ::core::module_path!(), ::core::file!(), ::core::line!()) #spec
+        );
+        #private::inventory::submit! { #private::Listed(&__RESILIENT_SITE) }
+    }
+}
+
+fn chain(settings: &[Setting]) -> TokenStream {
+    settings
+        .iter()
+        .map(|Setting { method, value }| quote_spanned!(Span::mixed_site()=> .#method(#value)))
+        .collect()
+}
+
+/// From `enter` to the value of the function.
+fn call(plan: &Plan, output: &Output, arguments: &Arguments, body: &Group) -> TokenStream {
+    let site = Span::mixed_site();
+    let private = plan.paths.private(site);
+    let Arguments { prepared, .. } = arguments;
+    let attempt = attempt(plan, output, arguments, body);
+    let verdict = verdict(plan);
+    let await_ = plan.is_async().then(|| quote_spanned!(site=> .await));
+    let once = quote_spanned! {site=>
+        match call.admit() {
+            ::core::result::Result::Ok(()) => { #prepared #attempt }
+            ::core::result::Result::Err(refused) => ::core::result::Result::Err(refused),
+        }
+    };
+    let run = if plan.retry.is_some() {
+        let pause = Ident::new(if plan.is_async() { "pause" } else { "pause_blocking" }, site);
+        quote_spanned! {site=>
+            let out = loop {
+                let out = #once;
+                match call.settle(&out, #verdict) {
+                    ::core::option::Option::None => break out,
+                    ::core::option::Option::Some(delay) => call.#pause(delay) #await_,
+                }
+            };
+        }
+    } else {
+        quote_spanned! {site=>
+            let out = #once;
+            let _ = call.settle(&out, #verdict);
+        }
+    };
+    let end = end(plan, output, arguments);
+    quote_spanned! {site=>
+        let mut call = #private::Execution::enter(&__RESILIENT_SITE);
+        #run
+        #end
+    }
+}
+
+/// One attempt: the body in place, so that `?` and `return` end it and nothing else.
+fn attempt(plan: &Plan, output: &Output, arguments: &Arguments, body: &Group) -> TokenStream {
+    let site = Span::mixed_site();
+    let private = plan.paths.private(site);
+    let Arguments { borrowed, .. } = arguments;
+    let Output { ty, .. } = output;
+    let owns = (!plan.runs_again()).then(|| quote_spanned!(site=> move));
+    match plan.timeout {
+        _ if plan.is_async() => {
+            let typed = if output.is_inferred() {
+                TokenStream::new()
+            } else {
+                quote_spanned!(site=> let typed: #ty = #private::typed(); return typed;)
+            };
+            quote_spanned! {site=>
+                call.attempt(async #owns {
+                    if false {
+                        #borrowed
+                        #typed
+                    }
+                    #body
+                }).await
+            }
+        }
+        Some(TimeLimit::Thread) => quote_spanned!(site=> call.attempt_on_thread(move || -> #ty #body)),
+        _ => quote_spanned!(site=> call.attempt_in_place(#owns || -> #ty #body)),
+    }
+}
+
+/// What a result means: `|ret| ..` from a reference to the body's value to a `Verdict`.
+fn verdict(plan: &Plan) -> TokenStream {
+    let site = Span::mixed_site();
+    let private = plan.paths.private(site);
+    let Judgement { ignore, failure_if, retry } = &plan.judgement;
+    let success = match failure_if {
+        None => quote_spanned!(site=> ::core::result::Result::Ok(_) => #private::Verdict::SUCCESS,),
+        Some(rule) => quote_spanned! {site=>
+            ::core::result::Result::Ok(value) => if #private::judge(value, #rule) {
+                #private::Verdict::FAILURE
+            } else {
+                #private::Verdict::SUCCESS
+            },
+        },
+    };
+    let ignored = ignore.as_ref().map(|pattern| {
+        quote_spanned!(site=> .ignore_if(::core::matches!(error, #pattern)))
+    });
+    let retried = match retry {
+        RetryOnly::Any => None,
+        RetryOnly::Matching(pattern) => {
+            Some(quote_spanned!(site=> .retry_only_if(::core::matches!(error, #pattern))))
+        }
+        RetryOnly::Passing(rule) => Some(quote_spanned!(site=> .retry_only_if(#private::judge(error, #rule)))),
+    };
+    // A pattern has to know the error's type, so it is matched on the result itself.
+    let patterns = ignore.is_some() || matches!(retry, RetryOnly::Matching(_) | RetryOnly::Passing(_));
+    let (parts, subject) = if patterns {
+        (None, quote_spanned!(site=> ret))
+    } else {
+        (
+            Some(quote_spanned!(site=> use #private::{PartsOfAny as _, PartsOfResult as _};)),
+            quote_spanned!(site=> (&#private::Parts(ret)).parts()),
+        )
+    };
+    quote_spanned! {site=>
+        |ret| {
+            #parts
+            use #private::{VerdictOfAny as _, VerdictOfClassify as _};
+            match #subject {
+                #success
+                ::core::result::Result::Err(error) => (&#private::Probe(error)).verdict() #ignored #retried,
+            }
+        }
+    }
+}
+
+/// Hands out the value, or what stands for it.
+fn end(plan: &Plan, output: &Output, arguments: &Arguments) -> TokenStream {
+    let site = Span::mixed_site();
+    let private = plan.paths.private(site);
+    if let Some(fallback) = &plan.fallback {
+        let passed = &arguments.passed;
+        let await_ = plan.is_async().then(|| quote_spanned!(site=> .await));
+        return quote_spanned! {site=>
+            let wanted = call.wants_fallback();
+            match out {
+                ::core::result::Result::Ok(ret) if !wanted => ret,
+                _ => #fallback(#(#passed),*) #await_,
+            }
+        };
+    }
+    let (ret, refused) = (Ident::new("ret", site), Ident::new("refused", site));
+    let value = match plan.retry.as_ref().and_then(|retry| retry.wrap) {
+        None => ret.to_token_stream(),
+        Some(span) => {
+            // The whole call at the key: its bound is what may fail, and one place should say so.
+            let span = site.located_at(span);
+            let (private, call) = (plan.paths.private(span), Ident::new("call", site));
+            quote_spanned!(span=> #private::wrap_exhausted(&#call, #ret))
+        }
+    };
+    let refuse = if plan.can_refuse() {
+        let span = site.located_at(output.span);
+        let (private, ty) = (plan.paths.private(span), &output.ty);
+        quote_spanned!(span=> #private::refuse::<#ty>(#refused))
+    } else {
+        quote_spanned!(site=> #private::cannot_refuse(refused))
+    };
+    quote_spanned! {site=>
+        match out {
+            ::core::result::Result::Ok(ret) => #value,
+            ::core::result::Result::Err(refused) => #refuse,
+        }
+    }
+}

@@ -1,0 +1,627 @@
+//! The function an attribute stands on. The body stays raw tokens: nobody here reads the user's statements.
+
+use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::ext::IdentExt;
+use syn::parse::{Parse, ParseStream, Parser};
+use syn::{
+    AttrStyle, Attribute, FnArg, GenericArgument, GenericParam, Pat, PatIdent, PathArguments, Receiver,
+    ReceiverKind, ReturnType, Signature, Token, Type, TypeParamBound, Visibility, braced,
+};
+
+/// A function with a body.
+#[derive(Clone, Debug)]
+pub(crate) struct GuardedFn {
+    /// Every attribute that is not ours, the body's inner ones included.
+    pub(crate) attrs: Vec<Attribute>,
+    pub(crate) vis: Visibility,
+    pub(crate) defaultness: Option<Token![default]>,
+    pub(crate) sig: Signature,
+    pub(crate) body: Group,
+}
+
+impl Parse for GuardedFn {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let mut attrs = input.call(Attribute::parse_outer)?;
+        let vis = input.parse()?;
+        let defaultness = input.parse()?;
+        let sig: Signature = input.parse()?;
+        if input.peek(Token![;]) {
+            return Err(input.error(format!(
+                "`{}` has no body to guard; write the attribute where it is implemented",
+                sig.ident
+            )));
+        }
+        let content;
+        let brace = braced!(content in input);
+        // An attribute inside the body says the same outside it, and the body is about to become a block.
+        for mut inner in content.call(Attribute::parse_inner)? {
+            inner.style = AttrStyle::Outer;
+            attrs.push(inner);
+        }
+        let mut body = Group::new(Delimiter::Brace, content.parse()?);
+        body.set_span(brace.span.join());
+        Ok(Self { attrs, vis, defaultness, sig, body })
+    }
+}
+
+impl ToTokens for GuardedFn {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        let Self { attrs, vis, defaultness, sig, body } = self;
+        for attr in attrs {
+            attr.to_tokens(tokens);
+        }
+        vis.to_tokens(tokens);
+        defaultness.to_tokens(tokens);
+        sig.to_tokens(tokens);
+        body.to_tokens(tokens);
+    }
+}
+
+/// What an item that is no function is called, with the token that says so.
+pub(crate) fn other_item(item: &TokenStream) -> Option<(Ident, &'static str)> {
+    const ITEMS: [(&str, &str); 11] = [
+        ("struct", "a struct"),
+        ("enum", "an enum"),
+        ("union", "a union"),
+        ("impl", "an `impl` block"),
+        ("trait", "a trait"),
+        ("mod", "a module"),
+        ("static", "a static"),
+        ("type", "a type alias"),
+        ("use", "an import"),
+        ("macro_rules", "a macro"),
+        ("let", "a statement"),
+    ];
+    let idents = item.clone().into_iter().filter_map(|token| match token {
+        TokenTree::Ident(ident) => Some(ident),
+        _ => None,
+    });
+    let mut constant = None;
+    for ident in idents {
+        if ident == "fn" {
+            return None;
+        }
+        if let Some((_, name)) = ITEMS.iter().find(|(keyword, _)| ident == keyword) {
+            return Some((ident, name));
+        }
+        if ident == "const" {
+            constant = Some(ident);
+        }
+    }
+    constant.map(|ident| (ident, "a constant"))
+}
+
+/// Something the body may name that came in with the call.
+#[derive(Clone, Debug)]
+pub(crate) struct Binding {
+    pub(crate) ident: Ident,
+    /// The user wrote `mut`.
+    pub(crate) mutable: bool,
+    /// Its type is not, by its look, a reference.
+    pub(crate) owned: bool,
+    /// Bound by one of `async_trait`'s leading `let` lines rather than by the signature.
+    pub(crate) hoisted: bool,
+    pub(crate) cfgs: Vec<Attribute>,
+}
+
+/// How the function runs, and where the code to guard is.
+#[derive(Clone, Debug)]
+pub(crate) enum Shape {
+    Sync,
+    Async,
+    /// A plain function whose value is a future: `async_trait`, `BoxFuture`, `impl Future`.
+    Future(Box<FutureTail>),
+}
+
+/// The async block a function returns.
+///
+/// `before Box::pin(async move { hoisted inner }) after`
+#[derive(Clone, Debug)]
+pub(crate) struct FutureTail {
+    pub(crate) before: TokenStream,
+    pub(crate) in_call: bool,
+    /// `async move`, or `async`.
+    pub(crate) keywords: TokenStream,
+    pub(crate) hoisted: Vec<Hoisted>,
+    pub(crate) inner: Group,
+    pub(crate) after: TokenStream,
+    pub(crate) output: Type,
+}
+
+/// `let order = order;` and its like, which `async_trait` puts in front of the body to own the arguments.
+#[derive(Clone, Debug)]
+pub(crate) struct Hoisted {
+    pub(crate) attrs: Vec<Attribute>,
+    pub(crate) let_token: Token![let],
+    pub(crate) pat: Pat,
+    /// From the `=` on.
+    pub(crate) rest: TokenStream,
+    /// The argument it owns.
+    pub(crate) source: Ident,
+}
+
+impl ToTokens for Hoisted {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        for attr in &self.attrs {
+            attr.to_tokens(tokens);
+        }
+        self.let_token.to_tokens(tokens);
+        self.pat.to_tokens(tokens);
+        self.rest.to_tokens(tokens);
+    }
+}
+
+impl GuardedFn {
+    pub(crate) fn name(&self) -> String {
+        self.sig.ident.unraw().to_string()
+    }
+
+    /// The written return type.
+    pub(crate) fn output(&self) -> Option<&Type> {
+        match &self.sig.output {
+            ReturnType::Default => None,
+            ReturnType::Type(_, ty) => Some(ty),
+        }
+    }
+
+    /// Sync, async, or a future recognised by its type; the error is about a body whose future cannot be found.
+    pub(crate) fn shape(&self) -> syn::Result<Shape> {
+        if self.sig.asyncness.is_some() {
+            return Ok(Shape::Async);
+        }
+        let Some(written) = self.output() else { return Ok(Shape::Sync) };
+        let Some(output) = future_output(written) else { return Ok(Shape::Sync) };
+        match future_tail(&self.body, output) {
+            Some(tail) => Ok(Shape::Future(Box::new(tail))),
+            None => Err(syn::Error::new_spanned(
+                written,
+                format!(
+                    "`{}` returns a future but does not end in `Box::pin(async move {{ .. }})` or `async move {{ .. }}`; \
+                     end it so, or make it an `async fn`",
+                    self.sig.ident
+                ),
+            )),
+        }
+    }
+
+    /// What the attempts may name, in the order of the arguments.
+    pub(crate) fn bindings(&self, shape: &Shape) -> Vec<Binding> {
+        let hoisted: &[Hoisted] = match shape {
+            Shape::Future(tail) => &tail.hoisted,
+            Shape::Sync | Shape::Async => &[],
+        };
+        let mut bindings = Vec::new();
+        for argument in &self.sig.inputs {
+            let (cfgs, owned) = (cfgs(argument), owned(argument));
+            let moved = hoisted.iter().find(|line| match argument {
+                FnArg::Receiver(_) => line.source == "self",
+                FnArg::Typed(typed) => matches!(&*typed.pat, Pat::Ident(pat) if pat.ident == line.source),
+            });
+            let mut add = |ident: &Ident, mutable: bool, owned: bool| {
+                bindings.push(Binding {
+                    ident: ident.clone(),
+                    mutable,
+                    owned,
+                    hoisted: moved.is_some(),
+                    cfgs: cfgs.clone(),
+                });
+            };
+            match (moved, argument) {
+                (Some(line), _) => {
+                    // async_trait turns `&mut self` into an immutable `__self` that is the reference itself.
+                    let receiver = line.source == "self";
+                    each_binding(&mut line.pat.clone(), &mut |pat, plain| {
+                        add(&pat.ident, pat.mutability.is_some() && !(receiver && !owned), owned && plain);
+                    });
+                }
+                (None, FnArg::Receiver(receiver)) => add(
+                    &Ident::new("self", receiver.self_token.span),
+                    owned && receiver.mutability.is_some(),
+                    owned,
+                ),
+                (None, FnArg::Typed(typed)) => {
+                    each_binding(&mut (*typed.pat).clone(), &mut |pat, plain| {
+                        add(&pat.ident, pat.mutability.is_some(), owned && plain);
+                    });
+                }
+            }
+        }
+        if let Shape::Future(tail) = shape {
+            bindings.retain(|binding| binding.hoisted || mentions(&tail.inner.stream(), &binding.ident));
+        }
+        bindings
+    }
+
+    /// Names of the type parameters of the function itself.
+    pub(crate) fn type_parameters(&self) -> Vec<&Ident> {
+        self.sig
+            .generics
+            .params
+            .iter()
+            .filter_map(|param| match param {
+                GenericParam::Type(param) => Some(&param.ident),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+fn cfgs(argument: &FnArg) -> Vec<Attribute> {
+    let attrs = match argument {
+        FnArg::Receiver(receiver) => &receiver.attrs,
+        FnArg::Typed(typed) => &typed.attrs,
+    };
+    attrs.iter().filter(|attr| attr.path().is_ident("cfg")).cloned().collect()
+}
+
+fn owned(argument: &FnArg) -> bool {
+    match argument {
+        FnArg::Receiver(receiver) => receiver_is_owned(receiver),
+        FnArg::Typed(typed) => !is_reference(&typed.ty),
+    }
+}
+
+/// `self`, `self: Arc<Self>`; not `&self` in any spelling.
+pub(crate) fn receiver_is_owned(receiver: &Receiver) -> bool {
+    match &receiver.kind {
+        ReceiverKind::Value => true,
+        ReceiverKind::Typed(_, ty) => !is_reference(ty) && !is_pinned_reference(ty),
+        _ => false,
+    }
+}
+
+/// `&T`, in parentheses or not.
+pub(crate) fn is_reference(ty: &Type) -> bool {
+    match ty {
+        Type::Reference(_) => true,
+        Type::Paren(inner) => is_reference(&inner.elem),
+        Type::Group(inner) => is_reference(&inner.elem),
+        _ => false,
+    }
+}
+
+fn is_pinned_reference(ty: &Type) -> bool {
+    last_segment(ty).is_some_and(|(name, types)| name == "Pin" && types.iter().any(|ty| is_reference(ty)))
+}
+
+/// Calls `visit` for every name a pattern binds by value; `false` where `mut` may not be put in front of it.
+pub(crate) fn each_binding(pat: &mut Pat, visit: &mut dyn FnMut(&mut PatIdent, bool)) {
+    walk_pattern(pat, true, visit);
+}
+
+fn walk_pattern(pat: &mut Pat, plain: bool, visit: &mut dyn FnMut(&mut PatIdent, bool)) {
+    match pat {
+        Pat::Ident(ident) => {
+            if let Some((_, sub)) = &mut ident.subpat {
+                walk_pattern(sub, plain, visit);
+            }
+            // A unit struct is a pattern too, and starts with a capital.
+            if !ident.ident.to_string().starts_with(char::is_uppercase) {
+                let by_value = plain && ident.by_ref.is_none();
+                visit(ident, by_value);
+            }
+        }
+        Pat::Or(or) => or.cases.iter_mut().for_each(|case| walk_pattern(case, plain, visit)),
+        Pat::Paren(paren) => walk_pattern(&mut paren.pat, plain, visit),
+        Pat::Reference(reference) => walk_pattern(&mut reference.pat, false, visit),
+        Pat::Slice(slice) => slice.elems.iter_mut().for_each(|elem| walk_pattern(elem, plain, visit)),
+        Pat::Struct(fields) => {
+            fields.fields.iter_mut().for_each(|field| walk_pattern(&mut field.pat, plain, visit));
+        }
+        Pat::Tuple(tuple) => tuple.elems.iter_mut().for_each(|elem| walk_pattern(elem, plain, visit)),
+        Pat::TupleStruct(tuple) => tuple.elems.iter_mut().for_each(|elem| walk_pattern(elem, plain, visit)),
+        Pat::Type(typed) => walk_pattern(&mut typed.pat, plain, visit),
+        _ => {}
+    }
+}
+
+/// Whether the body may name `ident`; a string may name it too (`"{order}"`), so strings count.
+pub(crate) fn mentions(tokens: &TokenStream, ident: &Ident) -> bool {
+    let name = ident.unraw().to_string();
+    mentions_name(tokens, &name)
+}
+
+fn mentions_name(tokens: &TokenStream, name: &str) -> bool {
+    tokens.clone().into_iter().any(|token| match token {
+        TokenTree::Ident(other) => other == name || other.unraw() == name,
+        TokenTree::Group(group) => mentions_name(&group.stream(), name),
+        TokenTree::Literal(literal) => literal.to_string().contains(name),
+        TokenTree::Punct(_) => false,
+    })
+}
+
+/// The last segment of a path type: its name and its type arguments.
+fn last_segment(ty: &Type) -> Option<(String, Vec<&Type>)> {
+    let Type::Path(path) = ty else { return None };
+    let last = path.path.segments.last()?;
+    let types = match &last.arguments {
+        PathArguments::AngleBracketed(arguments) => arguments
+            .args
+            .iter()
+            .filter_map(|argument| match argument {
+                GenericArgument::Type(ty) => Some(ty),
+                _ => None,
+            })
+            .collect(),
+        _ => Vec::new(),
+    };
+    Some((last.ident.to_string(), types))
+}
+
+/// The `R` of `impl Future<Output = R>`, `Pin<Box<dyn Future<Output = R>>>` and `BoxFuture<'_, R>`.
+fn future_output(ty: &Type) -> Option<Type> {
+    match ty {
+        Type::ImplTrait(opaque) => opaque.bounds.iter().find_map(output_of_bound),
+        Type::TraitObject(object) => object.bounds.iter().find_map(output_of_bound),
+        Type::Paren(inner) => future_output(&inner.elem),
+        Type::Group(inner) => future_output(&inner.elem),
+        Type::Path(_) => {
+            let (name, types) = last_segment(ty)?;
+            match (name.as_str(), types.as_slice()) {
+                ("Pin", [pointer]) => {
+                    let (name, types) = last_segment(pointer)?;
+                    match (name.as_str(), types.as_slice()) {
+                        ("Box", [object @ Type::TraitObject(_)]) => future_output(object),
+                        _ => None,
+                    }
+                }
+                ("BoxFuture" | "LocalBoxFuture", [output]) => Some((*output).clone()),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+fn output_of_bound(bound: &TypeParamBound) -> Option<Type> {
+    let TypeParamBound::Trait(bound) = bound else { return None };
+    let last = bound.path.segments.last().filter(|last| last.ident == "Future")?;
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
+    arguments.args.iter().find_map(|argument| match argument {
+        GenericArgument::AssocType(assoc) if assoc.ident == "Output" => Some(assoc.ty.clone()),
+        _ => None,
+    })
+}
+
+/// Finds the async block at the end of a body.
+fn future_tail(body: &Group, output: Type) -> Option<FutureTail> {
+    let mut tokens: Vec<TokenTree> = body.stream().into_iter().collect();
+    let mut after = Vec::new();
+    let boxed = |token: &TokenTree| matches!(token, TokenTree::Ident(ident) if ident == "boxed" || ident == "boxed_local");
+    if let [.., TokenTree::Punct(dot), method, TokenTree::Group(empty)] = tokens.as_slice()
+        && dot.as_char() == '.'
+        && boxed(method)
+        && empty.delimiter() == Delimiter::Parenthesis
+        && empty.stream().is_empty()
+    {
+        after = tokens.split_off(tokens.len() - 3);
+    }
+    let (before, in_call, (keywords, inner)) = match tokens.as_slice() {
+        [before @ .., TokenTree::Group(call)] if call.delimiter() == Delimiter::Parenthesis => {
+            if !matches!(before, [.., TokenTree::Ident(pin)] if pin == "pin") {
+                return None;
+            }
+            let mut arguments: Vec<TokenTree> = call.stream().into_iter().collect();
+            if matches!(arguments.last(), Some(TokenTree::Punct(comma)) if comma.as_char() == ',') {
+                arguments.pop();
+            }
+            let (rest, block) = async_block(&arguments)?;
+            rest.is_empty().then_some(())?;
+            (before.to_vec(), true, block)
+        }
+        tokens => {
+            let (before, block) = async_block(tokens)?;
+            (before.to_vec(), false, block)
+        }
+    };
+    let (hoisted, inner) = hoist(inner);
+    Some(FutureTail {
+        before: before.into_iter().collect(),
+        in_call,
+        keywords,
+        hoisted,
+        inner,
+        after: after.into_iter().collect(),
+        output,
+    })
+}
+
+/// `.. async move { .. }` as what comes before, the keywords and the block.
+fn async_block(tokens: &[TokenTree]) -> Option<(&[TokenTree], (TokenStream, Group))> {
+    let [start @ .., TokenTree::Group(block)] = tokens else { return None };
+    if block.delimiter() != Delimiter::Brace {
+        return None;
+    }
+    let keyword = |token: &TokenTree, word: &str| matches!(token, TokenTree::Ident(ident) if ident == word);
+    let count = match start {
+        [.., first, second] if keyword(first, "async") && keyword(second, "move") => 2,
+        [.., last] if keyword(last, "async") => 1,
+        _ => return None,
+    };
+    let (before, keywords) = start.split_at(start.len() - count);
+    Some((before, (keywords.iter().cloned().collect(), block.clone())))
+}
+
+/// Takes `async_trait`'s prelude off the front of its block.
+///
+/// ```text
+/// if let Some(__ret) = None::<Ret> { return __ret; }     dropped: the attempt has such a branch of its own
+/// let __self = self;                                     hoisted: the arguments are owned once, by the call
+/// let order = order;
+/// let (a, b) = { let __arg2 = __arg2; __arg2 };
+/// ```
+fn hoist(block: Group) -> (Vec<Hoisted>, Group) {
+    let mut rest: Vec<TokenTree> = block.stream().into_iter().collect();
+    let mut hoisted = Vec::new();
+    if matches!(rest.first(), Some(TokenTree::Ident(ident)) if ident == "if")
+        && let Some(end) = rest.iter().position(
+            |token| matches!(token, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace),
+        )
+        && mentions_name(&rest[..end].iter().cloned().collect(), "__ret")
+    {
+        rest.drain(..=end);
+    }
+    while let Some(end) =
+        rest.iter().position(|token| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ';'))
+        && let Ok(line) = hoisted_line.parse2(rest[..=end].iter().cloned().collect())
+    {
+        hoisted.push(line);
+        rest.drain(..=end);
+    }
+    let mut inner = Group::new(Delimiter::Brace, rest.into_iter().collect());
+    inner.set_span(block.span());
+    (hoisted, inner)
+}
+
+fn hoisted_line(input: ParseStream<'_>) -> syn::Result<Hoisted> {
+    let attrs = input.call(Attribute::parse_outer)?;
+    let let_token = input.parse()?;
+    let pat = Pat::parse_single(input)?;
+    let equals: Token![=] = input.parse()?;
+    let mut rest = equals.to_token_stream();
+    let source = if input.peek(syn::token::Brace) {
+        let block: Group = input.parse()?;
+        let source = match block.stream().into_iter().last() {
+            Some(TokenTree::Ident(ident)) if ident.to_string().starts_with("__arg") => ident,
+            _ => return Err(input.error("not a line of async_trait's")),
+        };
+        block.to_tokens(&mut rest);
+        source
+    } else {
+        let source = input.call(Ident::parse_any)?;
+        let same = matches!(&pat, Pat::Ident(pat) if pat.ident == source || (pat.ident == "__self" && source == "self"));
+        if !same {
+            return Err(input.error("not a line of async_trait's"));
+        }
+        source.to_tokens(&mut rest);
+        source
+    };
+    let semicolon: Token![;] = input.parse()?;
+    semicolon.to_tokens(&mut rest);
+    Ok(Hoisted { attrs, let_token, pat, rest, source })
+}
+
+/// Replaces every `impl Trait` in a type by `_`, so that it can be written in an expression.
+pub(crate) fn erase_opaque(ty: &mut Type) {
+    match ty {
+        Type::ImplTrait(opaque) => {
+            *ty = Type::Infer(syn::TypeInfer {
+                attrs: Vec::new(),
+                underscore_token: Token![_](opaque.impl_token.span),
+            });
+        }
+        _ => parts(ty, &mut |part| erase_opaque(part)),
+    }
+}
+
+/// Whether a type hands out a unique borrow; what a function pointer takes does not count.
+pub(crate) fn has_unique_borrow(ty: &Type) -> bool {
+    if let Type::Reference(reference) = ty
+        && reference.mutability.is_some()
+    {
+        return true;
+    }
+    let mut found = false;
+    parts(&mut ty.clone(), &mut |part| found |= has_unique_borrow(part));
+    found
+}
+
+/// The types a type is made of, as far as values of them are inside its values.
+fn parts(ty: &mut Type, visit: &mut dyn FnMut(&mut Type)) {
+    match ty {
+        Type::Array(array) => visit(&mut array.elem),
+        Type::Group(group) => visit(&mut group.elem),
+        Type::Paren(paren) => visit(&mut paren.elem),
+        Type::Ptr(pointer) => visit(&mut pointer.elem),
+        Type::Reference(reference) => visit(&mut reference.elem),
+        Type::Slice(slice) => visit(&mut slice.elem),
+        Type::Tuple(tuple) => tuple.elems.iter_mut().for_each(visit),
+        Type::Path(path) => {
+            if let Some(qself) = &mut path.qself {
+                visit(&mut qself.ty);
+            }
+            for segment in &mut path.path.segments {
+                in_arguments(&mut segment.arguments, visit);
+            }
+        }
+        Type::ImplTrait(opaque) => in_bounds(opaque.bounds.iter_mut(), visit),
+        Type::TraitObject(object) => in_bounds(object.bounds.iter_mut(), visit),
+        _ => {}
+    }
+}
+
+fn in_arguments(arguments: &mut PathArguments, visit: &mut dyn FnMut(&mut Type)) {
+    if let PathArguments::AngleBracketed(arguments) = arguments {
+        for argument in &mut arguments.args {
+            match argument {
+                GenericArgument::Type(ty) => visit(ty),
+                GenericArgument::AssocType(assoc) => visit(&mut assoc.ty),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn in_bounds<'a>(bounds: impl Iterator<Item = &'a mut TypeParamBound>, visit: &mut dyn FnMut(&mut Type)) {
+    for bound in bounds {
+        if let TypeParamBound::Trait(bound) = bound {
+            for segment in &mut bound.path.segments {
+                in_arguments(&mut segment.arguments, visit);
+            }
+        }
+    }
+}
+
+/// Why values of this type may not go to another thread, as far as its tokens tell.
+pub(crate) fn why_not_sendable(ty: &Type, parameters: &[&Ident]) -> Option<String> {
+    let tokens: Vec<TokenTree> = flatten(ty.to_token_stream());
+    let sendable = tokens.iter().any(|token| matches!(token, TokenTree::Ident(ident) if ident == "Send"));
+    let lifetime = |at: usize| match (tokens.get(at), tokens.get(at + 1)) {
+        (Some(TokenTree::Punct(tick)), Some(TokenTree::Ident(name))) if tick.as_char() == '\'' => Some(name),
+        _ => None,
+    };
+    for (at, token) in tokens.iter().enumerate() {
+        let reason = match token {
+            TokenTree::Punct(punct) if punct.as_char() == '&' => {
+                if lifetime(at + 1).is_some_and(|name| name == "static") {
+                    continue;
+                }
+                "is borrowed".to_owned()
+            }
+            TokenTree::Punct(punct) if punct.as_char() == '*' => "is a raw pointer".to_owned(),
+            TokenTree::Punct(punct) if punct.as_char() == '\'' => match lifetime(at) {
+                Some(name) if name != "static" => format!("borrows for `'{name}`"),
+                _ => continue,
+            },
+            TokenTree::Ident(ident) => {
+                let name = ident.to_string();
+                let parameter = parameters.contains(&ident)
+                    || (name.len() == 1 && name.starts_with(|letter: char| letter.is_ascii_uppercase()));
+                match name.as_str() {
+                    "impl" => "has an `impl` type".to_owned(),
+                    "dyn" if !sendable => "is a trait object without `Send`".to_owned(),
+                    "Self" => "depends on `Self`".to_owned(),
+                    "Rc" | "MutexGuard" | "RwLockReadGuard" | "RwLockWriteGuard" | "Ref" | "RefMut" => {
+                        format!("has an `{name}`, which stays on its thread")
+                    }
+                    _ if parameter => format!("depends on the type parameter `{name}`"),
+                    _ => continue,
+                }
+            }
+            _ => continue,
+        };
+        return Some(reason);
+    }
+    None
+}
+
+fn flatten(tokens: TokenStream) -> Vec<TokenTree> {
+    tokens
+        .into_iter()
+        .flat_map(|token| match token {
+            TokenTree::Group(group) => flatten(group.stream()),
+            other => vec![other],
+        })
+        .collect()
+}

@@ -1,0 +1,110 @@
+//! What is legal: a function's layers, outermost first, and everything the expansion needs to print them.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use syn::{Expr, ExprPath, LitStr, Pat};
+
+use crate::item::{Binding, Shape};
+use crate::paths::Paths;
+
+/// Everything that was decided about one function. The order of the layers is the order of their fields.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) paths: Paths,
+    pub(crate) shape: Shape,
+    /// The attributes written, outermost first.
+    pub(crate) attributes: Vec<&'static str>,
+    pub(crate) operation_type: Option<LitStr>,
+    pub(crate) operation_name: Option<LitStr>,
+
+    pub(crate) fallback: Option<ExprPath>,
+    pub(crate) deadline: bool,
+    pub(crate) retry: Option<Retry>,
+    pub(crate) breaker: Option<Breaker>,
+    pub(crate) timeout: Option<TimeLimit>,
+    pub(crate) health: Option<Health>,
+
+    pub(crate) judgement: Judgement,
+    pub(crate) settings: Vec<Setting>,
+    pub(crate) bindings: Vec<(Binding, Capture)>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Retry {
+    pub(crate) on_open: bool,
+    /// `exhausted = "wrap"`, at its value.
+    pub(crate) wrap: Option<Span>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Breaker {
+    pub(crate) name: Option<LitStr>,
+    pub(crate) per_call: bool,
+    pub(crate) critical: bool,
+}
+
+/// How an attempt is kept to its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TimeLimit {
+    /// Async: the body is dropped.
+    Poll,
+    /// Sync: the body runs on a worker thread.
+    Thread,
+    /// Sync: the body runs in place and a late result is an error.
+    Deadline,
+}
+
+#[derive(Debug)]
+pub(crate) struct Health {
+    pub(crate) service: LitStr,
+    pub(crate) settings: Vec<Setting>,
+}
+
+/// How a result is read: success, failure or ignored, and whether another attempt may help.
+#[derive(Debug)]
+pub(crate) struct Judgement {
+    pub(crate) ignore: Option<Pat>,
+    pub(crate) failure_if: Option<Expr>,
+    pub(crate) retry: RetryOnly,
+}
+
+/// Which errors may be retried.
+#[derive(Debug)]
+pub(crate) enum RetryOnly {
+    Any,
+    Matching(Pat),
+    Passing(Expr),
+}
+
+/// One `.method(value)` of a builder.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    pub(crate) method: Ident,
+    pub(crate) value: TokenStream,
+}
+
+/// How an attempt gets at something that came in with the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Capture {
+    /// As the body uses it.
+    AsUsed,
+    /// By unique borrow, so that a later attempt can have it again and `Send` does not also ask for `Sync`.
+    Unique,
+    /// As a copy of its own; the span is where that was asked for.
+    Copied,
+}
+
+impl Plan {
+    /// The body may run twice, or something else needs the arguments after it.
+    pub(crate) fn runs_again(&self) -> bool {
+        self.retry.is_some() || self.fallback.is_some()
+    }
+
+    /// Whether some layer may answer without the body's own result.
+    pub(crate) fn can_refuse(&self) -> bool {
+        self.deadline || self.breaker.is_some() || self.timeout.is_some()
+    }
+
+    pub(crate) fn is_async(&self) -> bool {
+        !matches!(self.shape, Shape::Sync)
+    }
+}

@@ -1,0 +1,227 @@
+//! What a program asks the library.
+
+use std::sync::Arc;
+
+use crate::breaker::CircuitBreaker;
+use crate::event::{Event, Subscription};
+use crate::health::{HealthConfig, ResilienceHealth, ServiceHealth};
+use crate::name::InvalidName;
+use crate::profile::{ConfigErrors, Explanation, Settings};
+use crate::registry::{UnknownBreaker, UnknownOperation};
+use crate::runtime::{Origins, Runtime};
+use crate::site::{Site, sites};
+
+/// Reads the environment and `.env` now and checks everything, so that a wrong value stops the start of the program
+/// and not its first call.
+///
+/// Optional: without it the same is read at the first call, where a wrong value is told as an error event and the
+/// next lower source is used.
+///
+/// ```
+/// fn main() -> Result<(), resilient_runtime::ConfigErrors> {
+///     resilient_runtime::init()?;
+///     Ok(())
+/// }
+/// ```
+///
+/// # Errors
+///
+/// Every wrong value, unknown variable and conflict between attributes, all at once.
+pub fn init() -> Result<(), ConfigErrors> {
+    builder().init()
+}
+
+/// Sets in code what is the program's own: the variables' prefix, profiles for its own kinds of operation.
+///
+/// ```
+/// use resilient_runtime::{Settings, builder};
+///
+/// builder()
+///     .profile("payments", Settings::new().timeout("3s").max_attempts(2))
+///     .init()?;
+/// # Ok::<(), resilient_runtime::ConfigErrors>(())
+/// ```
+pub fn builder() -> Builder {
+    Builder { origins: Origins::default() }
+}
+
+/// See [`builder`].
+#[derive(Debug)]
+#[must_use = "nothing happens until `init`"]
+pub struct Builder {
+    origins: Origins,
+}
+
+impl Builder {
+    /// Reads `PREFIX_*` instead of `PYNOMALY_*`; wins over `RESILIENT_ENV_PREFIX`.
+    pub fn env_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.origins.prefix = Some(prefix.into());
+        self
+    }
+
+    /// The numbers in code of one kind of operation: a new one, or one of the five, key by key. Variables win over
+    /// them, attributes too.
+    pub fn profile(mut self, operation_type: impl Into<String>, settings: Settings) -> Self {
+        self.origins.profiles.insert(operation_type.into(), settings);
+        self
+    }
+
+    /// Puts it in force and checks everything, see [`init`]. Breakers keep their state.
+    ///
+    /// # Errors
+    ///
+    /// Every wrong value, unknown variable and conflict between attributes, all at once. What is right is in force
+    /// all the same.
+    pub fn init(self) -> Result<(), ConfigErrors> {
+        let runtime = Runtime::current();
+        runtime.configure(|origins| {
+            let Origins { prefix, profiles, .. } = self.origins;
+            origins.prefix = prefix.or(origins.prefix.take());
+            origins.profiles.extend(profiles);
+        });
+        runtime.validate()
+    }
+}
+
+/// Checks the configuration as it is in force, without changing anything.
+///
+/// # Errors
+///
+/// Every wrong value, unknown variable and conflict between attributes, all at once.
+pub fn validate() -> Result<(), ConfigErrors> {
+    Runtime::current().validate()
+}
+
+/// What is in force for one annotated function, value by value, with the source each came from; print it.
+///
+/// ```no_run
+/// println!("{}", resilient_runtime::explain("get_user")?);
+/// # Ok::<(), resilient_runtime::UnknownOperation>(())
+/// ```
+///
+/// # Errors
+///
+/// [`UnknownOperation`], which lists the names there are.
+pub fn explain(operation: &str) -> Result<Explanation, UnknownOperation> {
+    let known = || sites().map(Site::operation).collect();
+    let site = sites().find(|site| site.operation() == operation);
+    let site = site.ok_or_else(|| UnknownOperation::new(operation, sorted(known())))?;
+    Ok(Runtime::current().explain(site))
+}
+
+/// An annotated function of this program.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct Operation {
+    /// Its name in variables, logs and health.
+    pub name: &'static str,
+    /// Its kind.
+    pub operation_type: &'static str,
+    /// Its path in the code.
+    pub function: String,
+    /// Where it is: `src/db.rs:12`.
+    pub location: String,
+    /// Its attributes, in written order.
+    pub attributes: Vec<&'static str>,
+    /// Its breaker, if it has one.
+    pub breaker: Option<&'static str>,
+    /// Whether it is async.
+    pub is_async: bool,
+}
+
+/// Every annotated function of the program, called or not, by name.
+pub fn operations() -> Vec<Operation> {
+    let mut operations: Vec<_> = sites()
+        .map(|site| {
+            let (spec, name) = (site.spec(), site.operation());
+            Operation {
+                name,
+                operation_type: spec.operation_type,
+                function: format!("{}::{}", spec.module, spec.function),
+                location: format!("{}:{}", spec.file, spec.line),
+                attributes: spec.attributes().collect(),
+                breaker: spec.breaker_name_of(name),
+                is_async: spec.is_async,
+            }
+        })
+        .collect();
+    operations.sort_by(|a, b| (a.name, &a.location).cmp(&(b.name, &b.location)));
+    operations
+}
+
+/// The named breaker of annotated functions, called or not.
+///
+/// # Errors
+///
+/// [`UnknownBreaker`], which lists the names there are.
+pub fn breaker(name: &str) -> Result<CircuitBreaker, UnknownBreaker> {
+    let runtime = Runtime::current();
+    match runtime.breaker(name) {
+        Some(breaker) => Ok(CircuitBreaker::of(breaker, Arc::clone(runtime.context()))),
+        None => Err(UnknownBreaker::new(name, runtime.breakers().iter().map(|known| known.name()).collect())),
+    }
+}
+
+/// Every named breaker of annotated functions, called or not, by name.
+pub fn breakers() -> Vec<CircuitBreaker> {
+    let runtime = Runtime::current();
+    let handle = |breaker| CircuitBreaker::of(breaker, Arc::clone(runtime.context()));
+    runtime.breakers().into_iter().map(handle).collect()
+}
+
+/// The state of everything: breakers, services, overall.
+///
+/// ```
+/// let health = resilient_runtime::resilience_health();
+/// println!("{}: open are {:?}", health.overall_health, health.open_breakers);
+/// println!("{}", health.to_json());
+/// ```
+pub fn resilience_health() -> ResilienceHealth {
+    ResilienceHealth::of(&Runtime::current())
+}
+
+/// The health of one tracked service. A service that no function names yet is made, and unknown until it is called.
+///
+/// # Errors
+///
+/// [`InvalidName`] when no service can have that name.
+pub fn service_health(name: &str) -> Result<ServiceHealth, InvalidName> {
+    let name = crate::name::intern(name)?;
+    let runtime = Runtime::current();
+    let services = runtime.services();
+    let known = services.into_iter().find(|service| service.name() == name);
+    Ok(known.unwrap_or_else(|| runtime.service(name, HealthConfig::new())))
+}
+
+/// Forgets everything, as if the program had just started: breakers, windows, health, resolved settings, the
+/// environment as it was read. Results of calls under way change nothing.
+///
+/// For tests that run one after another. Tests that run in parallel isolate themselves with a
+/// [`Scope`](crate::testing::Scope).
+pub fn reset_resilience_state() {
+    Runtime::current().reset();
+}
+
+/// Calls `listener` for every event, until the subscription is dropped.
+///
+/// The trap: it runs on the thread of the guarded call, before that call goes on; hand slow work over.
+///
+/// ```
+/// use resilient_runtime::{EventKind, subscribe};
+///
+/// let subscription = subscribe(|event| {
+///     if let EventKind::Transition { breaker, to, .. } = &event.kind {
+///         eprintln!("{breaker} is {to}");
+///     }
+/// });
+/// # drop(subscription);
+/// ```
+pub fn subscribe(listener: impl Fn(&Event) + Send + Sync + 'static) -> Subscription {
+    Runtime::current().context().events.subscribe(listener)
+}
+
+fn sorted(mut names: Vec<&'static str>) -> Vec<&'static str> {
+    names.sort_unstable();
+    names.dedup();
+    names
+}

@@ -1,0 +1,279 @@
+//! The machine behind its lock, and the word beside the lock that the healthy path reads instead.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::config::BreakerConfig;
+use super::counters::{Count, Counters};
+use super::machine::{Machine, Recorded, Refusal, Transition};
+use super::snapshot::{self, BreakerSnapshot, Marks};
+use super::{State, Ticket};
+use crate::clock::Moment;
+use crate::context::Context;
+use crate::error::ResilienceError;
+use crate::event::{EventKind, TripReason};
+use crate::outcome::Outcome;
+
+/// Calls pass without asking the machine.
+const ADMITS: u64 = 1;
+/// A success has nothing to tell the machine.
+const CLEAN: u64 = 2;
+/// Nothing is recorded.
+const SILENT: u64 = 4;
+/// OPEN: refused by `open_until` alone.
+const OPEN: u64 = 8;
+const GENERATION_SHIFT: u32 = 8;
+
+#[derive(Debug)]
+pub(crate) struct Breaker {
+    /// The machine's generation and what it allows without the lock. Written under the lock only.
+    gate: AtomicU64,
+    open_until: AtomicU64,
+    open_reason: AtomicU64,
+    name: &'static str,
+    context: Arc<Context>,
+    counters: Counters,
+    guarded: Mutex<Guarded>,
+}
+
+#[derive(Debug)]
+struct Guarded {
+    machine: Machine,
+    marks: Marks,
+}
+
+impl Breaker {
+    pub(crate) fn new(name: &'static str, config: BreakerConfig, context: Arc<Context>) -> Self {
+        let machine = Machine::new(config, context.clock.now());
+        let breaker = Self {
+            gate: AtomicU64::new(0),
+            open_until: AtomicU64::new(0),
+            open_reason: AtomicU64::new(0),
+            name,
+            context,
+            counters: Counters::default(),
+            guarded: Mutex::new(Guarded { machine, marks: Marks::default() }),
+        };
+        breaker.publish(&breaker.lock().machine);
+        breaker
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Admits a call or refuses it. The caller owes a `record` for every ticket.
+    #[inline]
+    pub(crate) fn acquire(&self) -> Result<Ticket, ResilienceError> {
+        let gate = self.gate.load(Ordering::Acquire);
+        if gate & ADMITS != 0 {
+            return Ok(Ticket { generation: gate >> GENERATION_SHIFT, probe: 0 });
+        }
+        self.acquire_slowly(gate)
+    }
+
+    #[cold]
+    fn acquire_slowly(&self, gate: u64) -> Result<Ticket, ResilienceError> {
+        let now = self.context.clock.now();
+        if gate & OPEN != 0 {
+            let until = Moment::from_nanos(self.open_until.load(Ordering::Acquire));
+            let reason = unpack(self.open_reason.load(Ordering::Acquire));
+            // The three words belong together only if the gate has not moved meanwhile.
+            if now < until && self.gate.load(Ordering::Acquire) == gate {
+                self.counters.add(Count::Rejected);
+                return Err(self.refused(Refusal::Open { retry_after: until.since(now), reason }));
+            }
+        }
+        let (admitted, transition) = self.change(|machine| {
+            let (admitted, transition) = machine.admit(now);
+            ((admitted, transition), transition)
+        });
+        self.tell(now, transition);
+        admitted.map_err(|refusal| {
+            self.counters.add(Count::Rejected);
+            self.refused(refusal)
+        })
+    }
+
+    fn refused(&self, refusal: Refusal) -> ResilienceError {
+        let name = self.name;
+        match refusal {
+            Refusal::Open { retry_after, reason } => ResilienceError::CircuitOpen { name, retry_after, reason },
+            Refusal::Isolated => ResilienceError::Isolated { name },
+        }
+    }
+
+    /// Records how an admitted call ended.
+    #[inline]
+    pub(crate) fn record(&self, ticket: Ticket, outcome: Outcome, took: Option<Duration>) {
+        let gate = self.gate.load(Ordering::Acquire);
+        if gate >> GENERATION_SHIFT == ticket.generation && gate & ADMITS != 0 && ticket.probe == 0 {
+            if gate & SILENT != 0 {
+                return;
+            }
+            match outcome {
+                Outcome::Success if gate & CLEAN != 0 => return self.counters.add(Count::Success),
+                Outcome::Ignored => return self.counters.add(Count::Ignored),
+                _ => {}
+            }
+        }
+        self.record_slowly(ticket, outcome, took);
+    }
+
+    #[cold]
+    fn record_slowly(&self, ticket: Ticket, outcome: Outcome, took: Option<Duration>) {
+        let now = self.context.clock.now();
+        let luck = self.context.luck();
+        let recorded = self.change(|machine| {
+            let recorded = machine.record(now, ticket, outcome, took, luck);
+            if recorded.counted {
+                match outcome {
+                    Outcome::Success => self.counters.add(Count::Success),
+                    Outcome::Ignored => self.counters.add(Count::Ignored),
+                    Outcome::Failure | Outcome::Abandoned => {}
+                }
+            }
+            (recorded, recorded.transition)
+        });
+        let Recorded { transition, exceeded, .. } = recorded;
+        self.tell(now, transition);
+        if let Some(reason) = exceeded {
+            self.context.events.tell(self.name, EventKind::ThresholdExceeded { breaker: self.name, reason });
+        }
+    }
+
+    /// Changes the state by hand.
+    pub(crate) fn set(&self, to: State, span: Option<Duration>) {
+        let (now, luck) = (self.context.clock.now(), self.context.luck());
+        let transition = self.change(|machine| {
+            let transition = machine.set(now, to, span, luck);
+            (transition, transition)
+        });
+        self.tell(now, transition);
+    }
+
+    /// Begins again as if just made; with `config`, as if made with that.
+    pub(crate) fn reset(&self, config: Option<BreakerConfig>) {
+        let now = self.context.clock.now();
+        let mut guarded = self.lock();
+        let config = config.unwrap_or_else(|| guarded.machine.config().clone());
+        let transition = guarded.machine.reset(config, now);
+        guarded.marks = Marks::reset(&self.counters);
+        self.publish(&guarded.machine);
+        drop(guarded);
+        self.tell(now, transition);
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.lock().machine.state()
+    }
+
+    pub(crate) fn config(&self) -> BreakerConfig {
+        self.lock().machine.config().clone()
+    }
+
+    /// How long a caller would have to wait now; zero when a call would be admitted or nobody knows.
+    pub(crate) fn retry_after(&self) -> Duration {
+        let now = self.context.clock.now();
+        self.lock().machine.blocked_until().map_or(Duration::ZERO, |until| until.since(now))
+    }
+
+    pub(crate) fn snapshot(&self) -> BreakerSnapshot {
+        let clock = &self.context.clock;
+        let now = clock.now();
+        let mut guarded = self.lock();
+        let Guarded { machine, marks } = &mut *guarded;
+        snapshot::take(self.name, machine, marks, &self.counters, clock, now)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Guarded> {
+        // Nothing of the user runs under this lock, so a poisoned one holds a whole state all the same.
+        self.guarded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Machine) -> (T, Option<Transition>)) -> T {
+        let mut guarded = self.lock();
+        let failures = guarded.machine.tally.failures;
+        let (answer, transition) = change(&mut guarded.machine);
+        if transition.is_some() {
+            guarded.marks.begin_episode(&self.counters);
+        } else if guarded.machine.tally.failures != failures {
+            guarded.marks.break_streak(&self.counters);
+        }
+        self.publish(&guarded.machine);
+        answer
+    }
+
+    fn publish(&self, machine: &Machine) {
+        let state = match machine.state() {
+            State::Closed | State::MetricsOnly => ADMITS,
+            State::Disabled => ADMITS | SILENT,
+            State::Open => OPEN,
+            State::HalfOpen | State::ForcedOpen => 0,
+        };
+        let clean = if machine.is_clean() { CLEAN } else { 0 };
+        if let Some((until, reason)) = machine.open_until() {
+            self.open_until.store(until.as_nanos(), Ordering::Release);
+            self.open_reason.store(pack(reason), Ordering::Release);
+        }
+        let gate = machine.generation() << GENERATION_SHIFT | state | clean;
+        if self.gate.load(Ordering::Relaxed) != gate {
+            self.gate.store(gate, Ordering::Release);
+        }
+    }
+
+    /// Tells a transition, after the lock.
+    fn tell(&self, _now: Moment, transition: Option<Transition>) {
+        let Some(Transition { from, to, reason }) = transition else { return };
+        let snapshot = Box::new(self.snapshot());
+        self.context.events.tell(self.name, EventKind::Transition { breaker: self.name, from, to, reason, snapshot });
+    }
+}
+
+/// A reason in one word: kind, count, and percent in hundredths. Counts over 24 bits are cut to that.
+fn pack(reason: TripReason) -> u64 {
+    let word = |kind: u64, count: u32, percent: f32| {
+        kind | u64::from(count.min(0xff_ffff)) << 8 | ((percent * 100.0) as u64) << 32
+    };
+    match reason {
+        TripReason::ConsecutiveFailures(failures) => word(1, failures, 0.0),
+        TripReason::FailureRate { percent, calls } => word(2, calls, percent),
+        TripReason::SlowCallRate { percent, calls } => word(3, calls, percent),
+        TripReason::Abandoned(calls) => word(4, calls, 0.0),
+        TripReason::ProbeFailed => word(5, 0, 0.0),
+        _ => word(0, 0, 0.0),
+    }
+}
+
+fn unpack(word: u64) -> TripReason {
+    let calls = (word >> 8 & 0xff_ffff) as u32;
+    let percent = (word >> 32) as f32 / 100.0;
+    match word & 0xff {
+        1 => TripReason::ConsecutiveFailures(calls),
+        2 => TripReason::FailureRate { percent, calls },
+        3 => TripReason::SlowCallRate { percent, calls },
+        4 => TripReason::Abandoned(calls),
+        5 => TripReason::ProbeFailed,
+        _ => TripReason::Manual,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_fits_one_word() {
+        for reason in [
+            TripReason::ConsecutiveFailures(3),
+            TripReason::FailureRate { percent: 62.5, calls: 100 },
+            TripReason::SlowCallRate { percent: 100.0, calls: 7 },
+            TripReason::Abandoned(20),
+            TripReason::ProbeFailed,
+            TripReason::Manual,
+        ] {
+            assert_eq!(unpack(pack(reason)), reason);
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! The breaker's rules: a pure function of its state, the moment, and what happened. It owns no lock, clock or
+//! listener.
+
+use std::time::Duration;
+
+use super::config::BreakerConfig;
+use super::window::{Results, Sample, Totals};
+use super::{State, Ticket};
+use crate::clock::{Moment, nanos};
+use crate::event::TripReason;
+use crate::outcome::Outcome;
+
+#[derive(Clone, Debug)]
+pub(super) struct Machine {
+    config: BreakerConfig,
+    phase: Phase,
+    generation: u64,
+    streak: u32,
+    reopenings: u32,
+    results: Option<Results>,
+    opened_because: TripReason,
+    pub(super) tally: Tally,
+}
+
+/// What only changes under the lock; successes, ignored results and refusals are counted beside it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tally {
+    pub(super) failures: u64,
+    pub(super) failures_before: u64,
+    pub(super) abandoned: u64,
+    pub(super) abandoned_before: u64,
+    pub(super) stale: u64,
+    pub(super) lost_probes: u64,
+    pub(super) times_opened: u64,
+    pub(super) last_failure: Option<Moment>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Phase {
+    Closed,
+    Open { until: Moment },
+    HalfOpen { successes: u32, probes: Vec<Probe>, next: u32 },
+    ForcedOpen,
+    Disabled,
+    MetricsOnly { told_failures: bool, told_slow: bool },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Probe {
+    number: u32,
+    lease_ends: Moment,
+}
+
+/// The state was changed, and why.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Transition {
+    pub(super) from: State,
+    pub(super) to: State,
+    pub(super) reason: TripReason,
+}
+
+/// Why a call was not admitted.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Refusal {
+    Open { retry_after: Duration, reason: TripReason },
+    Isolated,
+}
+
+/// What recording did.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Recorded {
+    pub(super) counted: bool,
+    pub(super) transition: Option<Transition>,
+    pub(super) exceeded: Option<TripReason>,
+}
+
+impl Machine {
+    pub(super) fn new(config: BreakerConfig, now: Moment) -> Self {
+        let results = config.has_window().then(|| Results::new(config.window));
+        let mut machine = Self {
+            phase: Phase::Closed,
+            generation: 1,
+            streak: 0,
+            reopenings: 0,
+            results,
+            opened_because: TripReason::Manual,
+            tally: Tally::default(),
+            config,
+        };
+        let _ = machine.set(now, machine.config.initial_state, None, 0.0);
+        machine
+    }
+
+    pub(super) fn config(&self) -> &BreakerConfig {
+        &self.config
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    pub(super) fn streak(&self) -> u32 {
+        self.streak
+    }
+
+    pub(super) fn state(&self) -> State {
+        match self.phase {
+            Phase::Closed => State::Closed,
+            Phase::Open { .. } => State::Open,
+            Phase::HalfOpen { .. } => State::HalfOpen,
+            Phase::ForcedOpen => State::ForcedOpen,
+            Phase::Disabled => State::Disabled,
+            Phase::MetricsOnly { .. } => State::MetricsOnly,
+        }
+    }
+
+    /// Whether a success has nothing to change here.
+    pub(super) fn is_clean(&self) -> bool {
+        match self.phase {
+            Phase::Closed | Phase::MetricsOnly { .. } => self.streak == 0 && self.results.is_none(),
+            Phase::Disabled => true,
+            _ => false,
+        }
+    }
+
+    /// When OPEN ends, and what began it.
+    pub(super) fn open_until(&self) -> Option<(Moment, TripReason)> {
+        match self.phase {
+            Phase::Open { until } => Some((until, self.opened_because)),
+            _ => None,
+        }
+    }
+
+    /// When a refused caller may come back: the end of OPEN, or of the first probe's lease.
+    pub(super) fn blocked_until(&self) -> Option<Moment> {
+        match &self.phase {
+            Phase::Open { until } => Some(*until),
+            Phase::HalfOpen { probes, .. } if probes.len() as u64 >= u64::from(self.config.probes()) => {
+                probes.iter().map(|probe| probe.lease_ends).min()
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn totals(&mut self, now: Moment) -> Option<Totals> {
+        self.results.as_mut().map(|results| results.totals(now))
+    }
+
+    /// Admits a call, or says when to come back. The end of OPEN and the first probe's slot are one step.
+    pub(super) fn admit(&mut self, now: Moment) -> (Result<Ticket, Refusal>, Option<Transition>) {
+        let mut transition = None;
+        if let Phase::Open { until } = self.phase {
+            if now < until {
+                let refusal = Refusal::Open { retry_after: until.since(now), reason: self.opened_because };
+                return (Err(refusal), None);
+            }
+            transition = Some(self.enter(State::HalfOpen, half_open(), TripReason::RecoveryTimeout));
+        }
+        let generation = self.generation;
+        let (lease, limit) = (self.config.lease(), self.config.probes());
+        match &mut self.phase {
+            Phase::Closed | Phase::Disabled | Phase::MetricsOnly { .. } => (Ok(Ticket { generation, probe: 0 }), transition),
+            Phase::ForcedOpen => (Err(Refusal::Isolated), transition),
+            // Turned into HalfOpen above.
+            Phase::Open { .. } => (Err(Refusal::Isolated), transition),
+            Phase::HalfOpen { probes, next, .. } => {
+                let held = probes.len();
+                probes.retain(|probe| now < probe.lease_ends);
+                self.tally.lost_probes += (held - probes.len()) as u64;
+                if probes.len() as u64 >= u64::from(limit) {
+                    let free = probes.iter().map(|probe| probe.lease_ends).min().unwrap_or(now);
+                    let reason = TripReason::RecoveryTimeout;
+                    return (Err(Refusal::Open { retry_after: free.since(now), reason }), transition);
+                }
+                *next = next.checked_add(1).unwrap_or(1);
+                probes.push(Probe { number: *next, lease_ends: now.saturating_add(lease) });
+                (Ok(Ticket { generation, probe: *next }), transition)
+            }
+        }
+    }
+
+    /// Records how an admitted call ended. `luck` is a draw in [0, 1).
+    pub(super) fn record(
+        &mut self,
+        now: Moment,
+        ticket: Ticket,
+        outcome: Outcome,
+        took: Option<Duration>,
+        luck: f64,
+    ) -> Recorded {
+        if ticket.generation != self.generation || !self.give_back(ticket) {
+            self.tally.stale += 1;
+            return Recorded::default();
+        }
+        let counted = Recorded { counted: true, ..Recorded::default() };
+        if matches!(self.phase, Phase::Disabled) {
+            return Recorded::default();
+        }
+        match outcome {
+            Outcome::Failure => {
+                self.tally.failures += 1;
+                self.tally.last_failure = Some(now);
+                self.streak = self.streak.saturating_add(1);
+            }
+            Outcome::Success => self.streak = 0,
+            Outcome::Abandoned => self.tally.abandoned += 1,
+            Outcome::Ignored => {}
+        }
+        match &mut self.phase {
+            Phase::HalfOpen { successes, .. } => match outcome {
+                Outcome::Failure => {
+                    self.reopenings = self.reopenings.saturating_add(1);
+                    let transition = self.open(now, TripReason::ProbeFailed, luck);
+                    Recorded { transition: Some(transition), ..counted }
+                }
+                Outcome::Success => {
+                    *successes += 1;
+                    if *successes < self.config.success_threshold {
+                        return counted;
+                    }
+                    let transition = self.enter(State::Closed, Phase::Closed, TripReason::Recovered);
+                    Recorded { transition: Some(transition), ..counted }
+                }
+                Outcome::Ignored | Outcome::Abandoned => counted,
+            },
+            Phase::Closed | Phase::MetricsOnly { .. } => {
+                if outcome == Outcome::Ignored {
+                    return counted;
+                }
+                let slow = self.config.slow_call_duration.is_some_and(|limit| took > Some(limit));
+                if let Some(results) = &mut self.results {
+                    let (failed, abandoned) = (outcome == Outcome::Failure, outcome == Outcome::Abandoned);
+                    results.push(now, Sample { failed, slow, abandoned });
+                }
+                let Some(reason) = self.broken_rule(now) else { return counted };
+                if let Phase::MetricsOnly { told_failures, told_slow } = &mut self.phase {
+                    let told = if matches!(reason, TripReason::SlowCallRate { .. }) { told_slow } else { told_failures };
+                    let exceeded = (!std::mem::replace(told, true)).then_some(reason);
+                    return Recorded { exceeded, ..counted };
+                }
+                Recorded { transition: Some(self.open(now, reason, luck)), ..counted }
+            }
+            Phase::Open { .. } | Phase::ForcedOpen | Phase::Disabled => counted,
+        }
+    }
+
+    /// Returns a probe's slot; false when the ticket holds none any more.
+    fn give_back(&mut self, ticket: Ticket) -> bool {
+        if ticket.probe == 0 {
+            return true;
+        }
+        let Phase::HalfOpen { probes, .. } = &mut self.phase else { return false };
+        let held = probes.len();
+        probes.retain(|probe| probe.number != ticket.probe);
+        probes.len() < held
+    }
+
+    /// The first trip rule that is broken now.
+    fn broken_rule(&mut self, now: Moment) -> Option<TripReason> {
+        // The rules that were told already stand back, so that a shadow breaker tells each of them.
+        let (told_failures, told_slow) = match self.phase {
+            Phase::MetricsOnly { told_failures, told_slow } => (told_failures, told_slow),
+            _ => (false, false),
+        };
+        if !told_failures && self.streak >= self.config.failure_threshold {
+            return Some(TripReason::ConsecutiveFailures(self.streak));
+        }
+        let min_calls = self.config.effective_min_calls();
+        let totals = self.results.as_mut()?.totals(now);
+        let calls = totals.calls();
+        if calls == 0 && totals.abandoned >= min_calls && !told_failures {
+            return Some(TripReason::Abandoned(totals.abandoned));
+        }
+        if calls < min_calls {
+            return None;
+        }
+        let percent = |part: u32| (f64::from(part) / f64::from(calls) * 100.0) as f32;
+        let over = |part: u32, rate: Option<f64>| {
+            rate.is_some_and(|rate| f64::from(part) >= rate * f64::from(calls) - 1e-9)
+        };
+        if !told_failures && over(totals.failures, self.config.failure_rate) {
+            return Some(TripReason::FailureRate { percent: percent(totals.failures), calls });
+        }
+        if !told_slow && over(totals.slow(), self.config.slow_call_rate) {
+            return Some(TripReason::SlowCallRate { percent: percent(totals.slow()), calls });
+        }
+        None
+    }
+
+    /// Changes the state by hand. A change to the state it is in changes nothing, except that OPEN begins anew.
+    pub(super) fn set(&mut self, now: Moment, to: State, span: Option<Duration>, luck: f64) -> Option<Transition> {
+        if to == State::Open {
+            let was_open = self.state() == State::Open;
+            let mut transition = self.open(now, TripReason::Manual, luck);
+            if let (Some(span), Phase::Open { until }) = (span, &mut self.phase) {
+                *until = now.saturating_add(span);
+            }
+            transition.reason = TripReason::Manual;
+            return (!was_open).then_some(transition);
+        }
+        if self.state() == to {
+            return None;
+        }
+        let phase = match to {
+            State::Closed => Phase::Closed,
+            State::HalfOpen => half_open(),
+            State::ForcedOpen => Phase::ForcedOpen,
+            State::Disabled => Phase::Disabled,
+            State::MetricsOnly | State::Open => Phase::MetricsOnly { told_failures: false, told_slow: false },
+        };
+        Some(self.enter(to, phase, TripReason::Manual))
+    }
+
+    /// Begins again as if just made with `config`; results of calls admitted before are stale.
+    pub(super) fn reset(&mut self, config: BreakerConfig, now: Moment) -> Option<Transition> {
+        let (from, generation) = (self.state(), self.generation);
+        *self = Self::new(config, now);
+        self.generation = generation + 2;
+        let to = self.state();
+        (from != to).then_some(Transition { from, to, reason: TripReason::Reset })
+    }
+
+    fn open(&mut self, now: Moment, reason: TripReason, luck: f64) -> Transition {
+        let config = &self.config;
+        let exponent = i32::try_from(self.reopenings).unwrap_or(i32::MAX);
+        let growth = config.recovery_backoff.powi(exponent);
+        let longest = config.max_recovery_timeout.unwrap_or(Duration::MAX);
+        let span = scale(config.recovery_timeout, growth).min(longest.max(config.recovery_timeout));
+        let span = scale(span, 1.0 + config.recovery_jitter * luck);
+        self.tally.times_opened += 1;
+        self.opened_because = reason;
+        self.enter(State::Open, Phase::Open { until: now.saturating_add(span) }, reason)
+    }
+
+    fn enter(&mut self, to: State, phase: Phase, reason: TripReason) -> Transition {
+        let from = self.state();
+        self.phase = phase;
+        self.generation += 1;
+        self.tally.failures_before = self.tally.failures;
+        self.tally.abandoned_before = self.tally.abandoned;
+        if to != State::Open {
+            // An OPEN breaker keeps what opened it, for whoever asks.
+            self.streak = 0;
+            if let Some(results) = &mut self.results {
+                results.clear();
+            }
+        }
+        if !matches!(to, State::Open | State::HalfOpen) {
+            self.reopenings = 0;
+        }
+        Transition { from, to, reason }
+    }
+}
+
+fn half_open() -> Phase {
+    Phase::HalfOpen { successes: 0, probes: Vec::new(), next: 0 }
+}
+
+/// `span * factor`, saturating.
+fn scale(span: Duration, factor: f64) -> Duration {
+    if factor <= 1.0 {
+        return span;
+    }
+    // Casting a float to an integer saturates.
+    Duration::from_nanos((nanos(span) as f64 * factor) as u64)
+}

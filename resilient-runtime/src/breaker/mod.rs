@@ -1,0 +1,74 @@
+//! The circuit breaker: stops calling what keeps failing, and tries again carefully.
+
+mod config;
+mod counters;
+mod core;
+mod handle;
+mod machine;
+mod snapshot;
+mod window;
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+pub use config::{BreakerConfig, Window};
+pub(crate) use core::Breaker;
+pub use handle::{CircuitBreaker, IllegalTransition, Permit};
+pub use snapshot::{BreakerSnapshot, Counts, WindowSnapshot};
+
+/// The state of a breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Calls pass.
+    Closed,
+    /// Calls are refused until the recovery timeout is over.
+    Open,
+    /// A few calls pass as probes.
+    HalfOpen,
+    /// Calls are refused until somebody closes it by hand.
+    ForcedOpen,
+    /// Calls pass and nothing is recorded.
+    Disabled,
+    /// Calls pass, results are recorded, and it says what it would have done.
+    MetricsOnly,
+}
+
+impl State {
+    /// The state as logs, health and metrics spell it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half_open",
+            Self::ForcedOpen => "forced_open",
+            Self::Disabled => "disabled",
+            Self::MetricsOnly => "metrics_only",
+        }
+    }
+
+    /// The state as a gauge: 0 closed, 1 open, 2 half-open, 3 forced open, 4 disabled, 5 metrics only.
+    pub const fn as_gauge(self) -> u8 {
+        self as u8
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for State {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// Under which generation a call was admitted, and in which probe's slot (0: none). A result from an older
+/// generation changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ticket {
+    generation: u64,
+    probe: u32,
+}

@@ -1,0 +1,222 @@
+//! A breaker as it was at one moment, for people and monitoring.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::State;
+use super::counters::{Count, Counters};
+use super::machine::Machine;
+use crate::clock::{Clock, Moment};
+use crate::event::TripReason;
+
+/// A breaker as it was at one moment.
+///
+/// Lifetime counts run from the breaker's making or its last `reset`; `current` counts from its last change of
+/// state. An OPEN breaker whose time is over still says `open`, with `retry_after` 0: it changes when a call comes.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct BreakerSnapshot {
+    /// The breaker's name.
+    pub name: &'static str,
+    /// Its state.
+    pub state: State,
+    /// Failures since the last success.
+    pub failure_count: u32,
+    /// Successes since the last failure or change of state.
+    pub consecutive_successes: u64,
+    /// Failed calls as a share of failed and successful ones, over the lifetime; 0.0 when there were none.
+    pub failure_rate: f64,
+    /// Successful and failed calls, over the lifetime.
+    pub total_calls: u64,
+    /// Successful calls, over the lifetime.
+    pub successful_calls: u64,
+    /// Failed calls, over the lifetime.
+    pub failed_calls: u64,
+    /// Refused calls, over the lifetime.
+    pub rejected_calls: u64,
+    /// The same as `rejected_calls`, under the name dashboards of Pynomaly read.
+    pub blocked_calls: u64,
+    /// Calls that failed by their caller's own fault.
+    pub ignored_calls: u64,
+    /// Calls dropped before they ended.
+    pub abandoned_calls: u64,
+    /// Results that came after the state had changed, and changed nothing.
+    pub stale_results: u64,
+    /// Probes whose lease ran out.
+    pub lost_probes: u64,
+    /// How often it opened.
+    pub times_opened: u64,
+    /// Seconds until a refused caller may come back; `None` when calls pass, or when only a person can close it.
+    pub retry_after: Option<f64>,
+    /// When the last failure was, in seconds since 1970.
+    pub last_failure_time: Option<f64>,
+    /// When the next call may pass, in seconds since 1970.
+    pub next_attempt_time: Option<f64>,
+    /// What opened it, while it is open.
+    pub opened_because: Option<TripReason>,
+    /// Consecutive failures that open it.
+    pub failure_threshold: u32,
+    /// Successful probes that close it.
+    pub success_threshold: u32,
+    /// How long it stays open, in seconds.
+    pub recovery_timeout: f64,
+    /// Whether it is closed although a rate is over its limit, as METRICS_ONLY may be.
+    pub failing: bool,
+    /// Whether the whole service is unhealthy while it is open.
+    pub critical: bool,
+    /// Counts since the last change of state.
+    pub current: Counts,
+    /// What the rate rules see; `None` while no rate rule is on.
+    pub window: Option<WindowSnapshot>,
+}
+
+/// Counts since the last change of state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Successful and failed calls.
+    pub calls: u64,
+    /// Successful calls.
+    pub successes: u64,
+    /// Failed calls.
+    pub failures: u64,
+    /// Calls that failed by their caller's own fault.
+    pub ignored: u64,
+    /// Calls dropped before they ended.
+    pub abandoned: u64,
+    /// Refused calls.
+    pub rejected: u64,
+}
+
+/// What the rate rules see.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct WindowSnapshot {
+    /// Results in the window.
+    pub calls: u32,
+    /// Successful ones.
+    pub successes: u32,
+    /// Failed ones.
+    pub failures: u32,
+    /// Slow ones.
+    pub slow: u32,
+    /// Slow and successful ones.
+    pub slow_successes: u32,
+    /// Slow and failed ones.
+    pub slow_failures: u32,
+    /// Calls dropped before they ended; in no rate.
+    pub abandoned: u32,
+    /// Failures as a share of results; `None` below `min_calls`.
+    pub failure_rate: Option<f64>,
+    /// Slow calls as a share of results; `None` below `min_calls`.
+    pub slow_call_rate: Option<f64>,
+}
+
+/// Where the lock-free counters stood at certain times; kept under the lock.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Marks {
+    made: [u64; 3],
+    episode: [u64; 3],
+    successes_at_failure: u64,
+}
+
+fn sums(counters: &Counters) -> [u64; 3] {
+    [Count::Success, Count::Ignored, Count::Rejected].map(|count| counters.sum(count))
+}
+
+impl Marks {
+    pub(super) fn reset(counters: &Counters) -> Self {
+        let now = sums(counters);
+        Self { made: now, episode: now, successes_at_failure: now[0] }
+    }
+
+    pub(super) fn begin_episode(&mut self, counters: &Counters) {
+        self.episode = sums(counters);
+        self.successes_at_failure = self.episode[0];
+    }
+
+    pub(super) fn break_streak(&mut self, counters: &Counters) {
+        self.successes_at_failure = counters.sum(Count::Success);
+    }
+}
+
+pub(super) fn take(
+    name: &'static str,
+    machine: &mut Machine,
+    marks: &Marks,
+    counters: &Counters,
+    clock: &Clock,
+    now: Moment,
+) -> BreakerSnapshot {
+    let totals = machine.totals(now);
+    let (state, tally, config) = (machine.state(), machine.tally, machine.config());
+    let sums = sums(counters);
+    let [successful_calls, ignored_calls, rejected_calls] =
+        [0, 1, 2].map(|count: usize| sums[count].wrapping_sub(marks.made[count]));
+    let [successes, ignored, rejected] =
+        [0, 1, 2].map(|count: usize| sums[count].wrapping_sub(marks.episode[count]));
+    let failed_calls = tally.failures;
+    let failures = tally.failures - tally.failures_before;
+    let total_calls = successful_calls + failed_calls;
+    let share = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
+    let blocked_until = machine.blocked_until();
+    let failing = totals.is_some_and(|totals| {
+        let calls = f64::from(totals.calls());
+        let over = |part: u32, rate: Option<f64>| rate.is_some_and(|rate| f64::from(part) >= rate * calls);
+        matches!(state, State::Closed | State::MetricsOnly)
+            && totals.calls() >= config.effective_min_calls()
+            && (over(totals.failures, config.failure_rate) || over(totals.slow(), config.slow_call_rate))
+    });
+    let seconds = |span: Duration| span.as_secs_f64();
+    BreakerSnapshot {
+        name,
+        state,
+        failure_count: machine.streak(),
+        consecutive_successes: sums[0].wrapping_sub(marks.successes_at_failure),
+        failure_rate: share(failed_calls, total_calls),
+        total_calls,
+        successful_calls,
+        failed_calls,
+        rejected_calls,
+        blocked_calls: rejected_calls,
+        ignored_calls,
+        abandoned_calls: tally.abandoned,
+        stale_results: tally.stale,
+        lost_probes: tally.lost_probes,
+        times_opened: tally.times_opened,
+        retry_after: blocked_until.map(|until| seconds(until.since(now))),
+        last_failure_time: tally.last_failure.map(|at| clock.unix_seconds(at)),
+        next_attempt_time: blocked_until.map(|until| clock.unix_seconds(until)),
+        opened_because: machine.open_until().map(|(_, reason)| reason),
+        failure_threshold: config.failure_threshold,
+        success_threshold: config.success_threshold,
+        recovery_timeout: seconds(config.recovery_timeout),
+        failing,
+        critical: config.critical,
+        current: Counts {
+            calls: successes + failures,
+            successes,
+            failures,
+            ignored,
+            abandoned: tally.abandoned - tally.abandoned_before,
+            rejected,
+        },
+        window: totals.map(|totals| {
+            let calls = totals.calls();
+            let known = calls >= config.effective_min_calls() && calls > 0;
+            let rate = |part: u32| known.then(|| f64::from(part) / f64::from(calls));
+            WindowSnapshot {
+                calls,
+                successes: totals.successes,
+                failures: totals.failures,
+                slow: totals.slow(),
+                slow_successes: totals.slow_successes,
+                slow_failures: totals.slow_failures,
+                abandoned: totals.abandoned,
+                failure_rate: rate(totals.failures),
+                slow_call_rate: rate(totals.slow()),
+            }
+        }),
+    }
+}

@@ -1,0 +1,232 @@
+//! What the rate rules look back on: the last N results, or the results of the last so much time.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::config::Window;
+use crate::clock::{Moment, nanos};
+
+/// Buckets of a time window. A bucket shorter than 20 ms would be finer than the clock of a busy machine.
+const BUCKETS: u64 = 10;
+const SHORTEST_BUCKET: Duration = Duration::from_millis(20);
+
+/// One result.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sample {
+    pub(super) failed: bool,
+    pub(super) slow: bool,
+    /// Dropped before it ended: in no rate, but all of a window's being so says something.
+    pub(super) abandoned: bool,
+}
+
+/// Sums over the window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Totals {
+    pub(super) successes: u32,
+    pub(super) failures: u32,
+    pub(super) slow_successes: u32,
+    pub(super) slow_failures: u32,
+    pub(super) abandoned: u32,
+}
+
+impl Totals {
+    pub(super) fn calls(&self) -> u32 {
+        self.successes.saturating_add(self.failures)
+    }
+
+    pub(super) fn slow(&self) -> u32 {
+        self.slow_successes.saturating_add(self.slow_failures)
+    }
+
+    fn cells(&mut self, sample: Sample) -> (&mut u32, Option<&mut u32>) {
+        match sample {
+            Sample { abandoned: true, .. } => (&mut self.abandoned, None),
+            Sample { failed: true, slow, .. } => (&mut self.failures, slow.then_some(&mut self.slow_failures)),
+            Sample { slow, .. } => (&mut self.successes, slow.then_some(&mut self.slow_successes)),
+        }
+    }
+
+    fn add(&mut self, sample: Sample) {
+        let (all, slow) = self.cells(sample);
+        *all = all.saturating_add(1);
+        if let Some(slow) = slow {
+            *slow = slow.saturating_add(1);
+        }
+    }
+
+    fn remove(&mut self, sample: Sample) {
+        let (all, slow) = self.cells(sample);
+        *all = all.saturating_sub(1);
+        if let Some(slow) = slow {
+            *slow = slow.saturating_sub(1);
+        }
+    }
+
+    fn subtract(&mut self, other: &Self) {
+        self.successes = self.successes.saturating_sub(other.successes);
+        self.failures = self.failures.saturating_sub(other.failures);
+        self.slow_successes = self.slow_successes.saturating_sub(other.slow_successes);
+        self.slow_failures = self.slow_failures.saturating_sub(other.slow_failures);
+        self.abandoned = self.abandoned.saturating_sub(other.abandoned);
+    }
+}
+
+/// A window and what is in it.
+#[derive(Clone, Debug)]
+pub(super) struct Results {
+    totals: Totals,
+    kind: Kind,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Count { size: usize, ring: VecDeque<Sample> },
+    Time { bucket: u64, buckets: u64, filled: VecDeque<(u64, Totals)> },
+}
+
+impl Results {
+    pub(super) fn new(window: Window) -> Self {
+        let kind = match window {
+            Window::Count(size) => Kind::Count { size: size as usize, ring: VecDeque::new() },
+            Window::Time(span) => {
+                let fine = span / BUCKETS as u32 >= SHORTEST_BUCKET;
+                let buckets = if fine { BUCKETS } else { 1 };
+                Kind::Time { bucket: (nanos(span) / buckets).max(1), buckets, filled: VecDeque::new() }
+            }
+        };
+        Self { totals: Totals::default(), kind }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.totals = Totals::default();
+        match &mut self.kind {
+            Kind::Count { ring, .. } => ring.clear(),
+            Kind::Time { filled, .. } => filled.clear(),
+        }
+    }
+
+    pub(super) fn push(&mut self, now: Moment, sample: Sample) {
+        self.expire(now);
+        match &mut self.kind {
+            Kind::Count { size, ring } => {
+                if ring.len() >= *size
+                    && let Some(oldest) = ring.pop_front()
+                {
+                    self.totals.remove(oldest);
+                }
+                ring.push_back(sample);
+            }
+            Kind::Time { bucket, filled, .. } => {
+                // A clock that stepped back writes into the newest bucket, so the order of buckets holds.
+                let index = now.as_nanos() / *bucket;
+                match filled.back_mut() {
+                    Some((newest, totals)) if *newest >= index => totals.add(sample),
+                    _ => {
+                        let mut totals = Totals::default();
+                        totals.add(sample);
+                        filled.push_back((index, totals));
+                    }
+                }
+            }
+        }
+        self.totals.add(sample);
+    }
+
+    /// The sums as of `now`.
+    pub(super) fn totals(&mut self, now: Moment) -> Totals {
+        self.expire(now);
+        self.totals
+    }
+
+    fn expire(&mut self, now: Moment) {
+        let Kind::Time { bucket, buckets, filled } = &mut self.kind else { return };
+        let index = now.as_nanos() / *bucket;
+        while let Some((oldest, totals)) = filled.front() {
+            if oldest.saturating_add(*buckets) > index {
+                break;
+            }
+            self.totals.subtract(totals);
+            filled.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OK: Sample = Sample { failed: false, slow: false, abandoned: false };
+    const BAD: Sample = Sample { failed: true, slow: false, abandoned: false };
+
+    fn at(millis: u64) -> Moment {
+        Moment::from_nanos(millis * 1_000_000)
+    }
+
+    #[test]
+    fn a_count_window_forgets_the_oldest_result() {
+        let mut window = Results::new(Window::Count(4));
+        let mut failures = Vec::new();
+        for sample in [BAD, OK, OK, OK, OK] {
+            window.push(Moment::ZERO, sample);
+            failures.push(window.totals(Moment::ZERO).failures);
+        }
+        assert_eq!(failures, [1, 1, 1, 1, 0]);
+        assert_eq!(window.totals(Moment::ZERO).calls(), 4);
+    }
+
+    #[test]
+    fn a_result_one_window_old_is_out() {
+        let mut window = Results::new(Window::Time(Duration::from_secs(10)));
+        window.push(at(0), BAD);
+        assert_eq!(window.totals(at(9_999)).failures, 1);
+        assert_eq!(window.totals(at(10_000)).failures, 0);
+    }
+
+    #[test]
+    fn a_gap_longer_than_the_window_leaves_nothing_behind() {
+        let mut window = Results::new(Window::Time(Duration::from_secs(1)));
+        for step in 0..10 {
+            window.push(at(step * 100), BAD);
+        }
+        assert_eq!(window.totals(at(900)).failures, 10);
+        window.push(at(60_000), OK);
+        assert_eq!(window.totals(at(60_000)), Totals { successes: 1, ..Totals::default() });
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_loses_nothing() {
+        let mut window = Results::new(Window::Time(Duration::from_secs(10)));
+        window.push(at(5_000), BAD);
+        window.push(at(1_000), BAD);
+        assert_eq!(window.totals(at(5_000)).failures, 2);
+    }
+
+    #[test]
+    fn a_window_agrees_with_a_list_of_everything() {
+        let mut rng = fastrand::Rng::with_seed(7);
+        for size in [1_u32, 3, 100] {
+            let mut window = Results::new(Window::Count(size));
+            let mut all = Vec::new();
+            for _ in 0..1_000 {
+                let sample = Sample { failed: rng.bool(), slow: rng.bool(), abandoned: rng.u8(..) < 20 };
+                window.push(Moment::ZERO, sample);
+                all.push(sample);
+                let mut expected = Totals::default();
+                all.iter().rev().take(size as usize).for_each(|sample| expected.add(*sample));
+                assert_eq!(window.totals(Moment::ZERO), expected);
+            }
+        }
+        let mut window = Results::new(Window::Time(Duration::from_secs(1)));
+        let (mut all, mut now) = (Vec::new(), 0);
+        for _ in 0..2_000 {
+            now += rng.u64(0..150);
+            let sample = Sample { failed: rng.bool(), slow: rng.bool(), abandoned: rng.u8(..) < 20 };
+            window.push(at(now), sample);
+            all.push((now, sample));
+            let mut expected = Totals::default();
+            let inside = |then: &u64| then / 100 + 10 > now / 100;
+            all.iter().filter(|(then, _)| inside(then)).for_each(|(_, sample)| expected.add(*sample));
+            assert_eq!(window.totals(at(now)), expected);
+        }
+    }
+}

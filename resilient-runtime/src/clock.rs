@@ -1,0 +1,194 @@
+//! Time as the library sees it: one monotonic clock that tests can move. Nothing else reads a clock.
+#![allow(clippy::disallowed_methods, reason = "this is the one file that reads the clocks")]
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::time::Instant;
+
+/// A point on a [`Clock`], in nanoseconds since the clock began. Arithmetic saturates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Moment(u64);
+
+impl Moment {
+    /// Where every clock begins.
+    pub(crate) const ZERO: Self = Self(0);
+    /// Later than every reading; an instant that never comes.
+    pub(crate) const NEVER: Self = Self(u64::MAX);
+
+    /// The moment `nanos` nanoseconds after the clock began.
+    pub(crate) const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    /// Nanoseconds since the clock began.
+    pub(crate) const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// This moment moved by `span`, at most [`Moment::NEVER`].
+    #[must_use]
+    pub(crate) const fn saturating_add(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(nanos(span)))
+    }
+
+    /// How long ago `earlier` was; zero when it is not earlier.
+    pub(crate) const fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// The nanoseconds of a duration, at most `u64::MAX` (584 years).
+pub(crate) const fn nanos(span: Duration) -> u64 {
+    let nanos = span.as_nanos();
+    if nanos > u64::MAX as u128 { u64::MAX } else { nanos as u64 }
+}
+
+/// The instant `span` from now on tokio's clock; an unreachable one is put 30 years away, as tokio does.
+pub(crate) fn tokio_after(span: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(span).unwrap_or_else(|| now + Duration::from_secs(86_400 * 365 * 30))
+}
+
+/// The source of time of one runtime.
+#[derive(Clone)]
+pub(crate) enum Clock {
+    /// The system's monotonic clock; inside a tokio runtime whose time is paused, that paused time.
+    System {
+        /// The reading that counts as zero.
+        origin: Instant,
+    },
+    /// A clock that a test moves.
+    Test(TestClock),
+}
+
+impl Clock {
+    /// The system's clock, beginning now.
+    pub(crate) fn system() -> Self {
+        Self::System { origin: Instant::now() }
+    }
+
+    /// The present moment.
+    pub(crate) fn now(&self) -> Moment {
+        match self {
+            Self::System { origin } => Moment(nanos(Instant::now().saturating_duration_since(*origin))),
+            Self::Test(clock) => clock.moment(),
+        }
+    }
+
+    /// `moment` as seconds since 1970, for people; never used to decide anything.
+    pub(crate) fn unix_seconds(&self, moment: Moment) -> f64 {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let (now, moment) = (self.now().0 as f64, moment.0 as f64);
+        wall.as_secs_f64() + (moment - now) / 1e9
+    }
+
+    /// Waits without blocking the thread.
+    pub(crate) async fn sleep(&self, span: Duration) {
+        match self {
+            Self::System { .. } | Self::Test(TestClock { base: Base::Tokio(_), .. }) => {
+                tokio::time::sleep(span).await;
+            }
+            Self::Test(clock) => {
+                clock.advance(span);
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    /// Waits on the calling thread. On a worker of a multi-threaded tokio runtime the worker's other tasks are
+    /// handed over first.
+    pub(crate) fn sleep_blocking(&self, span: Duration) {
+        match self {
+            Self::Test(clock) => clock.advance(span),
+            Self::System { .. } if on_tokio_worker() => {
+                tokio::task::block_in_place(|| std::thread::sleep(span));
+            }
+            Self::System { .. } => std::thread::sleep(span),
+        }
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::System { .. } => "Clock::System",
+            Self::Test(_) => "Clock::Test",
+        })
+    }
+}
+
+/// Whether this thread is a worker of a multi-threaded tokio runtime, by the name tokio gives its workers unless
+/// the builder says another. `block_in_place` would panic on a current-thread runtime and inside a `LocalSet`, and
+/// neither runs on a thread of that name.
+fn on_tokio_worker() -> bool {
+    let multi_threaded = tokio::runtime::Handle::try_current()
+        .is_ok_and(|handle| handle.runtime_flavor() == tokio::runtime::RuntimeFlavor::MultiThread);
+    multi_threaded && std::thread::current().name().is_some_and(|name| TOKIO_WORKERS.contains(&name))
+}
+
+/// tokio's default thread names, past and present.
+const TOKIO_WORKERS: [&str; 2] = ["tokio-rt-worker", "tokio-runtime-worker"];
+
+/// A clock that stands still until a test moves it (or until a guarded sync function waits on it).
+///
+/// Made inside a tokio runtime it follows that runtime's clock instead, so that `start_paused = true` and
+/// `tokio::time::advance` move it too; [`TestClock::advance`] then adds to it.
+#[derive(Clone)]
+pub struct TestClock {
+    base: Base,
+    offset: Arc<AtomicU64>,
+}
+
+#[derive(Clone, Copy)]
+enum Base {
+    Frozen,
+    Tokio(Instant),
+}
+
+impl TestClock {
+    pub(crate) fn new() -> Self {
+        let base = match tokio::runtime::Handle::try_current() {
+            Ok(_) => Base::Tokio(Instant::now()),
+            Err(_) => Base::Frozen,
+        };
+        // Not zero: a breaker must not mistake the beginning for "never".
+        Self { base, offset: Arc::new(AtomicU64::new(1_000_000_000)) }
+    }
+
+    /// Moves the clock forward. Timers that a pending async function waits on are tokio's: move those with
+    /// `tokio::time::advance`.
+    pub fn advance(&self, span: Duration) {
+        let _ = self.offset.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |at| {
+            Some(at.saturating_add(nanos(span)))
+        });
+    }
+
+    /// Moves the clock back, as no monotonic clock should: for tests of what happens then.
+    pub fn turn_back(&self, span: Duration) {
+        let _ = self.offset.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |at| {
+            Some(at.saturating_sub(nanos(span)))
+        });
+    }
+
+    /// How far the clock has moved since it was made.
+    pub fn elapsed(&self) -> Duration {
+        self.moment().since(Moment(1_000_000_000))
+    }
+
+    fn moment(&self) -> Moment {
+        let base = match self.base {
+            Base::Frozen => 0,
+            Base::Tokio(origin) => nanos(Instant::now().saturating_duration_since(origin)),
+        };
+        Moment(self.offset.load(Ordering::Relaxed).saturating_add(base))
+    }
+}
+
+impl fmt::Debug for TestClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TestClock").field("elapsed", &self.elapsed()).finish()
+    }
+}

@@ -1,0 +1,38 @@
+//! What every part of one runtime shares: its clock, its listeners, its luck.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::clock::Clock;
+use crate::event::Events;
+
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) clock: Clock,
+    pub(crate) events: Arc<Events>,
+    luck: Luck,
+}
+
+#[derive(Debug)]
+enum Luck {
+    PerThread,
+    Seeded(Mutex<fastrand::Rng>),
+}
+
+impl Context {
+    pub(crate) fn system() -> Self {
+        Self { clock: Clock::system(), events: Arc::default(), luck: Luck::PerThread }
+    }
+
+    pub(crate) fn seeded(clock: Clock, seed: u64) -> Self {
+        let luck = Luck::Seeded(Mutex::new(fastrand::Rng::with_seed(seed)));
+        Self { clock, events: Arc::default(), luck }
+    }
+
+    /// A draw in [0, 1).
+    pub(crate) fn luck(&self) -> f64 {
+        match &self.luck {
+            Luck::PerThread => fastrand::f64(),
+            Luck::Seeded(rng) => rng.lock().unwrap_or_else(PoisonError::into_inner).f64(),
+        }
+    }
+}

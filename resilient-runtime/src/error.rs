@@ -1,0 +1,332 @@
+//! The one error of the library's own: what was refused, why, and when to come back.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::event::TripReason;
+
+/// Why a guarded call did not give its function's own answer.
+///
+/// A guarded function returns `Result<T, E>` with `E: From<ResilienceError>`; this is what `E` is made from. The
+/// function's own errors are never wrapped in it, except where `exhausted = "wrap"` asks for it.
+///
+/// ```
+/// use resilient_runtime::{ErrorKind, ResilienceError};
+/// # use std::time::Duration;
+/// let error = ResilienceError::Timeout {
+///     operation: "get_user",
+///     limit: Duration::from_secs(5),
+///     elapsed: Duration::from_secs(5),
+/// };
+/// assert_eq!(error.kind(), ErrorKind::Timeout);
+/// assert!(error.is_timeout());
+/// assert_eq!(error.to_string(), "'get_user' timed out after 5 s");
+/// ```
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ResilienceError {
+    /// The breaker is open (or half-open with every probe slot taken); the function was not called.
+    #[error("circuit breaker '{name}' is open: {reason}; next attempt in {}", Span(*.retry_after))]
+    CircuitOpen {
+        /// The breaker.
+        name: &'static str,
+        /// How long until a call may be admitted again.
+        retry_after: Duration,
+        /// What opened it.
+        reason: TripReason,
+    },
+    /// The breaker was forced open by hand; it stays so until somebody closes it.
+    #[error("circuit breaker '{name}' is isolated: it was forced open by hand and waits for `force_close`")]
+    Isolated {
+        /// The breaker.
+        name: &'static str,
+    },
+    /// One attempt took longer than `timeout`.
+    #[error("'{operation}' timed out after {}", Span(*.limit))]
+    Timeout {
+        /// The guarded function.
+        operation: &'static str,
+        /// The limit of one attempt.
+        limit: Duration,
+        /// How long the attempt had taken when it was given up.
+        elapsed: Duration,
+    },
+    /// The whole call, waits included, took longer than `deadline`, its own or its caller's.
+    #[error("'{operation}' passed its deadline{}", Within(*.limit))]
+    DeadlineExceeded {
+        /// The guarded function.
+        operation: &'static str,
+        /// The function's own `deadline`; `None` where the caller's was nearer.
+        limit: Option<Duration>,
+    },
+    /// A sync attempt found no worker thread free to run on: too many earlier ones are still stuck.
+    #[error("'{operation}' found no free worker thread: {workers} are busy with attempts that have not ended")]
+    QueueTimeout {
+        /// The guarded function.
+        operation: &'static str,
+        /// How many worker threads there are.
+        workers: usize,
+    },
+    /// Too many calls were running already.
+    #[error("'{operation}' is full: {max_concurrent} calls are running")]
+    BulkheadFull {
+        /// The guarded function.
+        operation: &'static str,
+        /// How many may run at once.
+        max_concurrent: usize,
+    },
+    /// Too many calls were made in too short a time.
+    #[error("'{operation}' is over its rate; next call in {}", Span(*.retry_after))]
+    RateLimited {
+        /// The guarded function.
+        operation: &'static str,
+        /// How long until a call fits.
+        retry_after: Duration,
+    },
+    /// Every attempt failed; only with `exhausted = "wrap"`, else the last real error is returned as it is.
+    #[error("'{operation}' failed {attempts} times; last error: {source}")]
+    RetriesExhausted {
+        /// The guarded function.
+        operation: &'static str,
+        /// How many attempts were made.
+        attempts: u32,
+        /// The last attempt's own error.
+        source: Box<dyn StdError + Send + Sync>,
+    },
+    /// The retry budget was empty.
+    #[error("'{operation}' has used up its retry budget")]
+    BudgetExhausted {
+        /// The guarded function.
+        operation: &'static str,
+    },
+}
+
+/// What a [`ResilienceError`] is, without its details.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// See [`ResilienceError::CircuitOpen`].
+    CircuitOpen,
+    /// See [`ResilienceError::Isolated`].
+    Isolated,
+    /// See [`ResilienceError::Timeout`].
+    Timeout,
+    /// See [`ResilienceError::DeadlineExceeded`].
+    DeadlineExceeded,
+    /// See [`ResilienceError::QueueTimeout`].
+    QueueTimeout,
+    /// See [`ResilienceError::BulkheadFull`].
+    BulkheadFull,
+    /// See [`ResilienceError::RateLimited`].
+    RateLimited,
+    /// See [`ResilienceError::RetriesExhausted`].
+    RetriesExhausted,
+    /// See [`ResilienceError::BudgetExhausted`].
+    BudgetExhausted,
+}
+
+impl ErrorKind {
+    /// The kind as logs and metrics spell it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CircuitOpen => "circuit_open",
+            Self::Isolated => "isolated",
+            Self::Timeout => "timeout",
+            Self::DeadlineExceeded => "deadline_exceeded",
+            Self::QueueTimeout => "queue_timeout",
+            Self::BulkheadFull => "bulkhead_full",
+            Self::RateLimited => "rate_limited",
+            Self::RetriesExhausted => "retries_exhausted",
+            Self::BudgetExhausted => "budget_exhausted",
+        }
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl ResilienceError {
+    /// What it is, without the details.
+    pub const fn kind(&self) -> ErrorKind {
+        match self {
+            Self::CircuitOpen { .. } => ErrorKind::CircuitOpen,
+            Self::Isolated { .. } => ErrorKind::Isolated,
+            Self::Timeout { .. } => ErrorKind::Timeout,
+            Self::DeadlineExceeded { .. } => ErrorKind::DeadlineExceeded,
+            Self::QueueTimeout { .. } => ErrorKind::QueueTimeout,
+            Self::BulkheadFull { .. } => ErrorKind::BulkheadFull,
+            Self::RateLimited { .. } => ErrorKind::RateLimited,
+            Self::RetriesExhausted { .. } => ErrorKind::RetriesExhausted,
+            Self::BudgetExhausted { .. } => ErrorKind::BudgetExhausted,
+        }
+    }
+
+    /// When to come back, where that is known.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::CircuitOpen { retry_after, .. } | Self::RateLimited { retry_after, .. } => Some(*retry_after),
+            _ => None,
+        }
+    }
+
+    /// Whether the function was never called: refused by the library itself.
+    pub const fn is_rejection(&self) -> bool {
+        !matches!(self, Self::Timeout { .. } | Self::DeadlineExceeded { .. } | Self::RetriesExhausted { .. })
+    }
+
+    /// Whether an open breaker refused the call.
+    pub const fn is_circuit_open(&self) -> bool {
+        matches!(self, Self::CircuitOpen { .. })
+    }
+
+    /// Whether a breaker that was forced open by hand refused the call.
+    pub const fn is_isolated(&self) -> bool {
+        matches!(self, Self::Isolated { .. })
+    }
+
+    /// Whether one attempt took too long.
+    pub const fn is_timeout(&self) -> bool {
+        matches!(self, Self::Timeout { .. })
+    }
+
+    /// Whether the whole call took too long.
+    pub const fn is_deadline_exceeded(&self) -> bool {
+        matches!(self, Self::DeadlineExceeded { .. })
+    }
+
+    /// Whether every attempt failed and `exhausted = "wrap"` asked to say so.
+    pub const fn is_retries_exhausted(&self) -> bool {
+        matches!(self, Self::RetriesExhausted { .. })
+    }
+
+    /// The `ResilienceError` inside `error` or its sources, however it was wrapped.
+    ///
+    /// ```
+    /// use resilient_runtime::ResilienceError;
+    /// # let refused = ResilienceError::BudgetExhausted { operation: "f" };
+    /// let error = std::io::Error::from(refused);
+    /// assert!(ResilienceError::find(&error).is_some());
+    /// ```
+    pub fn find<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e Self> {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if let Some(found) = error.downcast_ref::<Self>() {
+                return Some(found);
+            }
+            // `io::Error::source` skips the error it wraps and goes on with that one's source.
+            next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+                Some(inner) => Some(inner),
+                None => error.source(),
+            };
+        }
+        None
+    }
+}
+
+impl From<ResilienceError> for io::Error {
+    fn from(error: ResilienceError) -> Self {
+        let kind = match error.kind() {
+            ErrorKind::Timeout | ErrorKind::DeadlineExceeded | ErrorKind::QueueTimeout => io::ErrorKind::TimedOut,
+            _ => io::ErrorKind::Other,
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl From<ResilienceError> for String {
+    fn from(error: ResilienceError) -> Self {
+        error.to_string()
+    }
+}
+
+/// A duration as people write it: `12.4 s`, `250 ms`.
+pub(crate) struct Span(pub(crate) Duration);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs_f64();
+        if self.0.is_zero() {
+            f.write_str("0 s")
+        } else if seconds < 0.001 {
+            write!(f, "{} µs", self.0.as_micros())
+        } else if seconds < 1.0 {
+            write!(f, "{} ms", self.0.as_millis())
+        } else if (seconds * 10.0).round() % 10.0 == 0.0 {
+            write!(f, "{seconds:.0} s")
+        } else {
+            write!(f, "{seconds:.1} s")
+        }
+    }
+}
+
+/// `text` without anything that could forge a line of a log or command a terminal.
+pub(crate) fn printable(text: &str) -> String {
+    const LONGEST: usize = 128;
+    text.chars().take(LONGEST).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+struct Within(Option<Duration>);
+
+impl fmt::Display for Within {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(limit) => write!(f, " of {}", Span(limit)),
+            None => f.write_str(", set by its caller"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_reads_as_people_write_it() {
+        for (span, text) in [
+            (Duration::ZERO, "0 s"),
+            (Duration::from_micros(12), "12 µs"),
+            (Duration::from_millis(250), "250 ms"),
+            (Duration::from_secs(5), "5 s"),
+            (Duration::from_millis(12_400), "12.4 s"),
+            (Duration::from_millis(4_999), "5 s"),
+        ] {
+            assert_eq!(Span(span).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn an_open_breaker_says_who_why_and_when() {
+        let error = ResilienceError::CircuitOpen {
+            name: "db",
+            retry_after: Duration::from_millis(12_400),
+            reason: TripReason::ConsecutiveFailures(3),
+        };
+        assert_eq!(
+            error.to_string(),
+            "circuit breaker 'db' is open: 3 consecutive failures; next attempt in 12.4 s"
+        );
+        assert!(error.is_rejection());
+    }
+
+    #[test]
+    fn a_wrapped_error_is_found() {
+        let timeout = || ResilienceError::Timeout {
+            operation: "f",
+            limit: Duration::from_secs(1),
+            elapsed: Duration::from_secs(1),
+        };
+        let io = io::Error::from(timeout());
+        assert_eq!(io.kind(), io::ErrorKind::TimedOut);
+        assert!(ResilienceError::find(&io).is_some_and(ResilienceError::is_timeout));
+        let boxed: Box<dyn StdError + Send + Sync> = timeout().into();
+        assert!(ResilienceError::find(&*boxed).is_some());
+        assert!(ResilienceError::find(&fmt::Error).is_none());
+    }
+}

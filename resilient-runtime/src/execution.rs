@@ -1,0 +1,475 @@
+//! One call: admitted, attempted, judged, and perhaps tried again. It performs no I/O of its own; the expansion
+//! drives it from inside the user's function.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use pin_project_lite::pin_project;
+
+use crate::breaker::Ticket;
+use crate::clock::Moment;
+use crate::error::ResilienceError;
+use crate::event::{EventKind, StopReason};
+use crate::outcome::{Class, Outcome, Verdict};
+use crate::policy::Policy;
+use crate::retry::{self, LONGEST_HINT};
+use crate::runtime::{Surroundings, WORKERS};
+use crate::site::{PolicyRef, Site};
+use crate::timeout::{self, Ambient, Timer, pool};
+
+/// One call of a guarded function. Dropping it, at any point, gives back whatever it holds.
+#[derive(Debug)]
+pub struct Execution {
+    policy: PolicyRef,
+    /// Attempts started, refused ones included.
+    attempts: u32,
+    ticket: Option<Ticket>,
+    /// [`Moment::NEVER`] when the call has all the time in the world.
+    deadline: Moment,
+    attempt_began: Option<Moment>,
+    last_delay: Duration,
+    /// What the timer was armed for.
+    last_limit: Duration,
+    timer: Timer,
+    /// The user's code is on the stack below: being dropped now means it panicked.
+    running: bool,
+    /// The last attempt was cut off, whatever its result was turned into.
+    timed_out: bool,
+    ended: Option<StopReason>,
+}
+
+impl Execution {
+    /// Begins a call of the function at `site`.
+    #[inline]
+    pub fn enter(site: &'static Site) -> Self {
+        let policy = site.policy();
+        let around = timeout::current_deadline();
+        let deadline = match policy.deadline {
+            None if around == Moment::NEVER || !policy.can_refuse => Moment::NEVER,
+            own => Self::begin_deadline(&policy, own, around),
+        };
+        Self {
+            policy,
+            attempts: 0,
+            ticket: None,
+            deadline,
+            attempt_began: None,
+            last_delay: Duration::ZERO,
+            last_limit: Duration::ZERO,
+            timer: Timer::default(),
+            running: false,
+            timed_out: false,
+            ended: None,
+        }
+    }
+
+    #[cold]
+    fn begin_deadline(policy: &Policy, own: Option<Duration>, around: Moment) -> Moment {
+        own.map_or(around, |span| policy.context.clock.now().saturating_add(span).min(around))
+    }
+
+    /// Asks every layer whether the next attempt may begin.
+    ///
+    /// # Errors
+    ///
+    /// The layer's refusal; the function must not be called.
+    #[inline]
+    pub fn admit(&mut self) -> Result<(), ResilienceError> {
+        if self.deadline != Moment::NEVER && self.now() >= self.deadline {
+            return Err(self.deadline_exceeded());
+        }
+        self.attempts = self.attempts.saturating_add(1);
+        if let Some(breaker) = &self.policy.breaker
+            && self.ticket.is_none()
+        {
+            self.ticket = Some(breaker.acquire()?);
+        }
+        Ok(())
+    }
+
+    /// Runs one attempt of an async body, given up at the nearest limit. The body is polled first; a timer is armed
+    /// only when it is not ready.
+    #[inline]
+    pub fn attempt<F: Future>(&mut self, body: F) -> Attempt<'_, F> {
+        self.begin_attempt();
+        Attempt { call: self, body }
+    }
+
+    /// Runs one attempt of a sync body on this thread. It cannot be cut short; a result that comes after the limit
+    /// is an error.
+    ///
+    /// # Errors
+    ///
+    /// [`ResilienceError::Timeout`] or [`ResilienceError::DeadlineExceeded`] when the body took too long.
+    #[inline]
+    pub fn attempt_in_place<R>(&mut self, body: impl FnOnce() -> R) -> Result<R, ResilienceError> {
+        self.begin_attempt();
+        if self.policy.timeout.is_none() && self.deadline == Moment::NEVER {
+            self.running = true;
+            let out = body();
+            self.running = false;
+            return Ok(out);
+        }
+        let began = self.now();
+        let limit = self.limit_from(began);
+        let ambient = limit.map(|limit| Ambient::enter(began.saturating_add(limit)));
+        self.running = true;
+        let out = body();
+        self.running = false;
+        drop(ambient);
+        let took = self.now().since(began);
+        match limit {
+            Some(limit) if took > limit => Err(self.cut_off(limit, took)),
+            _ => Ok(out),
+        }
+    }
+
+    /// Runs one attempt of a sync body on a worker thread and waits for it until the nearest limit. A body that is
+    /// given up runs on to its end; its result is dropped there.
+    ///
+    /// # Errors
+    ///
+    /// [`ResilienceError::Timeout`], [`ResilienceError::DeadlineExceeded`], or [`ResilienceError::QueueTimeout`]
+    /// when no worker thread could be had.
+    pub fn attempt_on_thread<R: Send + 'static>(
+        &mut self,
+        body: impl FnOnce() -> R + Send + 'static,
+    ) -> Result<R, ResilienceError> {
+        let began = self.now();
+        let Some(limit) = self.limit_from(began) else { return self.attempt_in_place(body) };
+        self.begin_attempt();
+        let surroundings = Surroundings::capture();
+        let until = began.saturating_add(limit);
+        self.running = true;
+        let outcome = WORKERS.run(limit, move || surroundings.within(until, body));
+        let panicked = matches!(outcome, pool::Outcome::Panicked(_));
+        self.running = panicked;
+        match outcome {
+            pool::Outcome::Done(out) => {
+                // A test's clock may say it was late although no real time passed.
+                let took = self.now().since(began);
+                if took > limit { Err(self.cut_off(limit, took)) } else { Ok(out) }
+            }
+            pool::Outcome::Late => {
+                let took = self.now().since(began).max(limit);
+                Err(self.cut_off(limit, took))
+            }
+            pool::Outcome::Panicked(payload) => std::panic::resume_unwind(payload),
+            pool::Outcome::Refused => {
+                Err(ResilienceError::QueueTimeout { operation: self.policy.operation, workers: pool::MAX_WORKERS })
+            }
+        }
+    }
+
+    /// Records how the attempt ended. `Some` is the wait before the next attempt; with `None` the call has ended
+    /// and `out` is its answer.
+    #[inline]
+    pub fn settle<R>(
+        &mut self,
+        out: &Result<R, ResilienceError>,
+        judge: impl FnOnce(&R) -> Verdict,
+    ) -> Option<Duration> {
+        match out {
+            Ok(answer) => {
+                let verdict = judge(answer);
+                if verdict.outcome == Outcome::Success && !self.timed_out {
+                    self.succeeded();
+                    None
+                } else {
+                    self.failed(verdict)
+                }
+            }
+            Err(error) if error.is_timeout() => self.failed(Verdict::FAILURE),
+            Err(error) if error.is_deadline_exceeded() => self.out_of_time(),
+            Err(error) => self.refused(error),
+        }
+    }
+
+    /// Waits before the next attempt. Dropped meanwhile, the call is over.
+    pub async fn pause(&mut self, delay: Duration) {
+        if delay.is_zero() {
+            tokio::task::yield_now().await;
+        } else {
+            self.policy.context.clock.sleep(delay).await;
+        }
+    }
+
+    /// Waits before the next attempt, on this thread.
+    pub fn pause_blocking(&mut self, delay: Duration) {
+        if !delay.is_zero() {
+            self.policy.context.clock.sleep_blocking(delay);
+        }
+    }
+
+    /// Whether the fallback should answer; tells that it does.
+    pub fn wants_fallback(&mut self) -> bool {
+        let wants = self.ended != Some(StopReason::Success);
+        if wants {
+            self.tell(EventKind::FallbackUsed);
+        }
+        wants
+    }
+
+    /// Whether the call failed because no attempts were left.
+    pub fn exhausted(&self) -> bool {
+        self.ended == Some(StopReason::Attempts)
+    }
+
+    pub(crate) fn operation(&self) -> &'static str {
+        self.policy.operation
+    }
+
+    pub(crate) fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    #[inline]
+    fn begin_attempt(&mut self) {
+        self.timer.disarm();
+        self.timed_out = false;
+        if self.policy.measures || self.policy.context.events.heard() {
+            self.attempt_began = Some(self.now());
+        }
+    }
+
+    /// The nearest limit of an attempt that begins at `now`.
+    fn limit_from(&self, now: Moment) -> Option<Duration> {
+        let left = (self.deadline != Moment::NEVER).then(|| self.deadline.since(now));
+        match (self.policy.timeout, left) {
+            (Some(timeout), Some(left)) => Some(timeout.min(left)),
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// The attempt passed `limit`: whose was it?
+    #[cold]
+    fn cut_off(&mut self, limit: Duration, elapsed: Duration) -> ResilienceError {
+        self.timed_out = true;
+        let operation = self.policy.operation;
+        self.tell(EventKind::AttemptTimedOut { attempt: self.attempts, limit });
+        match self.policy.timeout {
+            Some(timeout) if timeout <= limit => ResilienceError::Timeout { operation, limit, elapsed },
+            _ => self.deadline_exceeded(),
+        }
+    }
+
+    fn deadline_exceeded(&self) -> ResilienceError {
+        ResilienceError::DeadlineExceeded { operation: self.policy.operation, limit: self.policy.deadline }
+    }
+
+    #[inline]
+    fn succeeded(&mut self) {
+        let took = self.took();
+        self.return_ticket(Outcome::Success, took);
+        self.ended = Some(StopReason::Success);
+        if took.is_some() {
+            self.tell_success(took);
+        }
+    }
+
+    #[cold]
+    fn tell_success(&mut self, took: Option<Duration>) {
+        self.sample(took, true);
+        if self.policy.context.events.heard() {
+            let attempt = self.attempts;
+            self.tell(EventKind::AttemptSucceeded { attempt, took });
+            self.tell(EventKind::Finished { attempts: attempt, reason: StopReason::Success });
+        }
+    }
+
+    /// An attempt ran and did not succeed.
+    #[cold]
+    fn failed(&mut self, verdict: Verdict) -> Option<Duration> {
+        let Verdict { outcome, retry, hint } = verdict;
+        // A cut-off attempt whose error reads as a success by the author's rules is a failure still.
+        let outcome = if outcome == Outcome::Success { Outcome::Failure } else { outcome };
+        let took = self.took();
+        if !self.policy.breaker_per_call {
+            self.return_ticket(outcome, took);
+        }
+        self.sample(took, outcome == Outcome::Ignored && !self.timed_out);
+        let attempt = self.attempts;
+        if outcome == Outcome::Ignored {
+            self.tell(EventKind::AttemptIgnored { attempt });
+        } else {
+            let class = if retry { Class::Transient } else { Class::Permanent };
+            self.tell(EventKind::AttemptFailed { attempt, class, took });
+        }
+        match self.next_delay(retry, hint) {
+            Ok(delay) => Some(self.try_again_after(delay)),
+            Err(reason) => {
+                self.return_ticket(outcome, took);
+                self.end(reason);
+                None
+            }
+        }
+    }
+
+    /// The deadline passed, before an attempt or in the middle of one.
+    #[cold]
+    fn out_of_time(&mut self) -> Option<Duration> {
+        let took = self.took();
+        if self.timed_out {
+            self.sample(took, false);
+        }
+        let outcome = if self.timed_out { Outcome::Failure } else { Outcome::Ignored };
+        self.return_ticket(outcome, took);
+        self.end(StopReason::Deadline);
+        None
+    }
+
+    /// A layer refused the attempt.
+    #[cold]
+    fn refused(&mut self, error: &ResilienceError) -> Option<Duration> {
+        if !self.policy.breaker_per_call {
+            self.return_ticket(Outcome::Ignored, None);
+        }
+        let (kind, retry_after) = (error.kind(), error.retry_after());
+        self.tell(EventKind::Refused { kind, retry_after });
+        let again = self.policy.retry_on_open && error.is_circuit_open();
+        match self.next_delay(again, retry_after.filter(|_| again)) {
+            Ok(delay) => Some(self.try_again_after(delay)),
+            Err(reason) => {
+                self.return_ticket(Outcome::Ignored, None);
+                self.end(if again { reason } else { StopReason::Refused });
+                None
+            }
+        }
+    }
+
+    /// The wait before another attempt, or the first reason why there is none.
+    fn next_delay(&self, retryable: bool, hint: Option<Duration>) -> Result<Duration, StopReason> {
+        let limited = self.deadline != Moment::NEVER;
+        let now = if limited { self.now() } else { Moment::ZERO };
+        if limited && now >= self.deadline {
+            return Err(StopReason::Deadline);
+        }
+        if !retryable {
+            return Err(StopReason::NotRetryable);
+        }
+        let Some(retry) = self.policy.retry.as_ref().filter(|retry| self.attempts < retry.max_attempts) else {
+            return Err(StopReason::Attempts);
+        };
+        if hint.is_some_and(|hint| hint > LONGEST_HINT) {
+            return Err(StopReason::DelayTooLong);
+        }
+        let context = &self.policy.context;
+        let delay = retry.delay(self.attempts.saturating_sub(1), self.last_delay, context.luck());
+        let delay = retry::at_least(delay, hint, context.luck());
+        if limited && now.saturating_add(delay) >= self.deadline {
+            return Err(StopReason::DelayTooLong);
+        }
+        Ok(delay)
+    }
+
+    fn try_again_after(&mut self, delay: Duration) -> Duration {
+        self.last_delay = delay;
+        self.attempt_began = None;
+        self.tell(EventKind::RetryScheduled { attempt: self.attempts, delay });
+        delay
+    }
+
+    fn end(&mut self, reason: StopReason) {
+        self.ended = Some(reason);
+        self.tell(EventKind::Finished { attempts: self.attempts, reason });
+    }
+
+    #[inline]
+    fn return_ticket(&mut self, outcome: Outcome, took: Option<Duration>) {
+        if let Some(ticket) = self.ticket.take()
+            && let Some(breaker) = &self.policy.breaker
+        {
+            breaker.record(ticket, outcome, took);
+        }
+    }
+
+    fn sample(&self, took: Option<Duration>, ok: bool) {
+        if let (Some(health), Some(took)) = (&self.policy.health, took)
+            && let Some((from, to)) = health.record(took, ok)
+        {
+            self.tell(EventKind::ServiceHealthChanged { service: health.name(), from, to });
+        }
+    }
+
+    #[inline]
+    fn took(&self) -> Option<Duration> {
+        self.attempt_began.map(|began| self.now().since(began))
+    }
+
+    fn now(&self) -> Moment {
+        self.policy.context.clock.now()
+    }
+
+    fn tell(&self, kind: EventKind) {
+        self.policy.context.events.tell(self.policy.operation, kind);
+    }
+
+    #[cold]
+    fn dropped(&mut self) {
+        let panicked = self.running || std::thread::panicking();
+        let took = self.took();
+        if self.running {
+            self.sample(took, false);
+        }
+        let outcome = if self.running { Outcome::Failure } else { Outcome::Abandoned };
+        self.return_ticket(outcome, took);
+        self.end(if panicked { StopReason::Panicked } else { StopReason::Cancelled });
+    }
+}
+
+impl Drop for Execution {
+    #[inline]
+    fn drop(&mut self) {
+        if self.ended.is_none() {
+            self.dropped();
+        }
+    }
+}
+
+pin_project! {
+    /// One attempt of an async body.
+    #[must_use = "futures do nothing unless awaited"]
+    #[derive(Debug)]
+    pub struct Attempt<'c, F> {
+        call: &'c mut Execution,
+        #[pin]
+        body: F,
+    }
+}
+
+impl<F: Future> Future for Attempt<'_, F> {
+    type Output = Result<F::Output, ResilienceError>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let call = &mut **this.call;
+        let ambient = (call.deadline != Moment::NEVER).then(|| Ambient::enter(call.deadline));
+        call.running = true;
+        let polled = this.body.poll(cx);
+        call.running = false;
+        drop(ambient);
+        match polled {
+            Poll::Ready(out) => Poll::Ready(Ok(out)),
+            Poll::Pending if call.policy.timeout.is_none() && call.deadline == Moment::NEVER => Poll::Pending,
+            Poll::Pending => call.poll_limit(cx).map(Err),
+        }
+    }
+}
+
+impl Execution {
+    /// Ready with the error once the nearest limit has passed.
+    fn poll_limit(&mut self, cx: &mut TaskContext<'_>) -> Poll<ResilienceError> {
+        let limit = if self.timer.is_armed() {
+            // The timer was set for the limit as it was then; what is told below must be that one.
+            self.last_limit
+        } else {
+            let now = if self.deadline == Moment::NEVER { Moment::ZERO } else { self.now() };
+            self.limit_from(now).unwrap_or(Duration::MAX)
+        };
+        self.last_limit = limit;
+        self.timer.poll(cx, limit).map(|()| self.cut_off(limit, limit))
+    }
+}

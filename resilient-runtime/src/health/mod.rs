@@ -1,0 +1,92 @@
+//! The state of everything, for people and monitoring.
+
+mod service;
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+pub use service::{
+    HealthConfig, HealthStatus, ServiceHealth, ServiceMetrics, ServiceStatistics, ServiceThresholds,
+};
+
+use crate::breaker::{BreakerSnapshot, State};
+use crate::runtime::{Runtime, WORKERS};
+use crate::site::sites;
+
+/// The state of everything at one moment; serialises to the keys of Pynomaly's `get_resilience_health()` and more.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct ResilienceHealth {
+    /// `healthy` while every breaker is closed and every tracked service well; `degraded` while any breaker is open,
+    /// half-open, forced open or failing over its rate, or any service is not well; `unhealthy` only while a breaker
+    /// marked `critical` is open.
+    pub overall_health: HealthStatus,
+    /// Names of the breakers that refuse calls.
+    pub open_breakers: Vec<&'static str>,
+    /// Names of the breakers that are half-open, or closed with a failure rate over their limit.
+    pub degraded_breakers: Vec<&'static str>,
+    /// Every breaker.
+    pub circuit_breakers: BTreeMap<&'static str, BreakerSnapshot>,
+    /// Every service that `#[track_service_health]` names.
+    pub services: BTreeMap<&'static str, ServiceMetrics>,
+    /// Failed calls as a share of all, over all breakers; 0.0 when there were none.
+    pub overall_failure_rate: f64,
+    /// How many functions are annotated.
+    pub operations: usize,
+    /// The threads of sync time limits.
+    pub workers: WorkerThreads,
+}
+
+/// The threads of sync time limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct WorkerThreads {
+    /// Running a call.
+    pub active: usize,
+    /// Waiting for one.
+    pub idle: usize,
+    /// Still running a call whose caller has left; part of `active`.
+    pub stuck: usize,
+}
+
+impl ResilienceHealth {
+    pub(crate) fn of(runtime: &Runtime) -> Self {
+        let circuit_breakers: BTreeMap<_, _> =
+            runtime.breakers().iter().map(|breaker| (breaker.name(), breaker.snapshot())).collect();
+        let services: BTreeMap<_, _> =
+            runtime.services().iter().map(|service| (service.name(), service.metrics())).collect();
+        let refuses = |snapshot: &&BreakerSnapshot| matches!(snapshot.state, State::Open | State::ForcedOpen);
+        let falters = |snapshot: &&BreakerSnapshot| snapshot.state == State::HalfOpen || snapshot.failing;
+        let open: Vec<_> = circuit_breakers.values().filter(refuses).collect();
+        let degraded: Vec<_> = circuit_breakers.values().filter(falters).collect();
+        let unwell = |service: &ServiceMetrics| {
+            matches!(service.status, HealthStatus::Degraded | HealthStatus::Unhealthy)
+        };
+        let overall_health = if open.iter().any(|snapshot| snapshot.critical) {
+            HealthStatus::Unhealthy
+        } else if !open.is_empty() || !degraded.is_empty() || services.values().any(unwell) {
+            HealthStatus::Degraded
+        } else {
+            HealthStatus::Healthy
+        };
+        let sum = |count: fn(&BreakerSnapshot) -> u64| circuit_breakers.values().map(count).sum::<u64>();
+        let (failed, total) = (sum(|snapshot| snapshot.failed_calls), sum(|snapshot| snapshot.total_calls));
+        Self {
+            overall_health,
+            open_breakers: open.iter().map(|snapshot| snapshot.name).collect(),
+            degraded_breakers: degraded.iter().map(|snapshot| snapshot.name).collect(),
+            overall_failure_rate: if total == 0 { 0.0 } else { failed as f64 / total as f64 },
+            circuit_breakers,
+            services,
+            operations: sites().count(),
+            workers: WorkerThreads { active: WORKERS.active(), idle: WORKERS.idle(), stuck: WORKERS.stuck() },
+        }
+    }
+
+    /// The whole as JSON.
+    pub fn to_json(&self) -> String {
+        // Names and numbers: nothing in it can fail to serialise.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}

@@ -1,0 +1,49 @@
+//! The runtime behind [`resilient`](https://docs.rs/resilient): breakers, retries, time limits, profiles, health.
+//!
+//! Depend on `resilient`; it re-exports everything here together with the attributes.
+
+mod api;
+mod breaker;
+mod clock;
+mod context;
+mod error;
+mod event;
+mod execution;
+mod health;
+mod name;
+mod outcome;
+mod policy;
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
+mod profile;
+mod registry;
+mod retry;
+mod runtime;
+mod site;
+mod telemetry;
+pub mod testing;
+mod timeout;
+
+pub use api::{
+    Builder, Operation, breaker, breakers, builder, explain, init, operations, reset_resilience_state,
+    resilience_health, service_health, subscribe, validate,
+};
+pub use breaker::{
+    BreakerConfig, BreakerSnapshot, CircuitBreaker, Counts, IllegalTransition, Permit, State, Window, WindowSnapshot,
+};
+pub use error::{ErrorKind, ResilienceError};
+pub use event::{Event, EventKind, StopReason, Subscription, TripReason};
+pub use health::{
+    HealthConfig, HealthStatus, ResilienceHealth, ServiceHealth, ServiceMetrics, ServiceStatistics, ServiceThresholds,
+    WorkerThreads,
+};
+pub use name::InvalidName;
+pub use outcome::{Class, Classify};
+pub use profile::{
+    ConfigErrors, Conflict, Explanation, IntoBackoff, IntoDuration, IntoJitter, IntoWindow, OFF, Problem, Refused, Row,
+    Settings, Source, WorstCase,
+};
+pub use registry::{UnknownBreaker, UnknownOperation};
+pub use retry::{Backoff, Jitter};
+pub use timeout::Deadline;

@@ -1,0 +1,30 @@
+//! Configuration: what an operation is told, by whom, and what happens when it is told nonsense.
+//!
+//! One table ([`param`]) lists every tunable parameter with its kind, range, unit and built-in value. Reading
+//! the environment, merging by precedence, checking attribute values and `explain` all walk that table.
+//!
+//! Precedence, highest first: test scope, `PREFIX_OP_<NAME>_<PARAM>`, attribute, `PREFIX_<TYPE>_<PARAM>`,
+//! profile in code, `PREFIX_DEFAULT_<PARAM>`, the attribute word's own defaults, built-in.
+//!
+//! A value that cannot be used never stops a call and is never lost: the next lower source is used, and a
+//! [`Problem`] says which value it was, what is allowed and what is used instead.
+
+mod defaults;
+mod duration;
+mod env;
+mod explain;
+mod param;
+mod problem;
+mod resolve;
+mod settings;
+
+pub use explain::{Explanation, Row, WorstCase};
+pub use problem::{ConfigErrors, Conflict, Problem};
+pub use resolve::Source;
+pub use settings::{IntoBackoff, IntoDuration, IntoJitter, IntoWindow, OFF, Refused, Settings};
+
+pub(crate) use defaults::Profiles;
+pub(crate) use env::{Environment, Parsed};
+pub(crate) use explain::Subject;
+pub(crate) use param::check;
+pub(crate) use resolve::{Layers, Request, Resolved, resolve};

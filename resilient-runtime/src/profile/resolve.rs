@@ -1,0 +1,883 @@
+//! Merges what every source says about one operation into what is in force.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+use super::defaults::{self, DEFAULT, Profiles, name_in_variables};
+use super::env::{Parsed, Said, from};
+use super::param::{Group, PARAMS, Param, Value, param};
+use super::problem::Problem;
+use super::settings::{OFF, Refused, Settings};
+use crate::breaker::Window;
+use crate::retry::{Backoff, Jitter, Retry};
+
+/// Where a value in force comes from. `Display` is what `explain` prints.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Source {
+    /// A test scope.
+    ScopeOverride,
+    /// `PREFIX_OP_<NAME>_<PARAM>`.
+    Environment {
+        /// The variable as it is spelt.
+        variable: String,
+    },
+    /// The attribute's argument.
+    Attribute,
+    /// `PREFIX_<TYPE>_<PARAM>`.
+    TypeEnvironment {
+        /// The variable as it is spelt.
+        variable: String,
+    },
+    /// The profile of this kind of operation.
+    Profile(String),
+    /// `PREFIX_DEFAULT_<PARAM>`.
+    DefaultEnvironment {
+        /// The variable as it is spelt.
+        variable: String,
+    },
+    /// The attribute's word brings it: `#[with_timeout]`.
+    Word(String),
+    /// Nobody said anything.
+    BuiltIn,
+    /// Nobody said anything, and another parameter decides.
+    Same(&'static str),
+    /// `PREFIX_RESILIENCE_ENABLED=false` switched it off.
+    MasterSwitch {
+        /// The variable as it is spelt.
+        variable: String,
+    },
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ScopeOverride => f.write_str("test scope"),
+            Self::Attribute => f.write_str("attribute"),
+            Self::Environment { variable }
+            | Self::TypeEnvironment { variable }
+            | Self::DefaultEnvironment { variable }
+            | Self::MasterSwitch { variable } => f.write_str(variable),
+            Self::Profile(name) => write!(f, "{name} profile"),
+            Self::Word(word) => write!(f, "#[{word}]"),
+            Self::BuiltIn => f.write_str("built-in"),
+            Self::Same(parameter) => write!(f, "same as {parameter}"),
+        }
+    }
+}
+
+impl Serialize for Source {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl Source {
+    /// `using 30s from the database profile`.
+    fn using(&self, value: Value) -> String {
+        match self {
+            Self::BuiltIn => from(value, format_args!("the built-in default")),
+            Self::Environment { .. }
+            | Self::TypeEnvironment { .. }
+            | Self::DefaultEnvironment { .. }
+            | Self::MasterSwitch { .. }
+            | Self::Word(_) => from(value, format_args!("from {self}")),
+            Self::Same(_) => from(value, format_args!("{self}")),
+            Self::ScopeOverride | Self::Attribute | Self::Profile(_) => {
+                from(value, format_args!("from the {self}"))
+            }
+        }
+    }
+}
+
+/// The layers an operation's attributes ask for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each layer is there or is not")]
+pub(crate) struct Layers {
+    pub(crate) fallback: bool,
+    pub(crate) deadline: bool,
+    pub(crate) retry: bool,
+    pub(crate) breaker: bool,
+    /// The breaker is outside the retries (`breaker_scope = "call"`).
+    pub(crate) breaker_per_call: bool,
+    pub(crate) timeout: bool,
+    pub(crate) health: bool,
+}
+
+impl Layers {
+    fn reads(self, group: Group) -> bool {
+        match group {
+            Group::Timeout => self.timeout,
+            Group::Deadline => self.deadline,
+            Group::Retry => self.retry,
+            Group::Breaker => self.breaker,
+        }
+    }
+
+    pub(super) fn shows(self, param: &Param) -> bool {
+        self.reads(param.group)
+    }
+}
+
+/// Everything that can say something about one operation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request<'a> {
+    pub(crate) operation: &'a str,
+    /// `default` when the author named none.
+    pub(crate) operation_type: &'a str,
+    /// The attributes written, outermost first.
+    pub(crate) words: &'a [&'a str],
+    /// `src/orders.rs:10`.
+    pub(crate) location: &'a str,
+    pub(crate) layers: Layers,
+    /// Of the test scope, the most specific first.
+    pub(crate) overrides: &'a [&'a Settings],
+    pub(crate) attribute: Option<&'a Settings>,
+    pub(crate) profiles: &'a Profiles,
+    pub(crate) environment: &'a Parsed,
+}
+
+/// What is in force for one operation, every parameter with a value, and who said so.
+///
+/// The parameters are consistent: `base_delay <= max_delay`, `min_calls` fits a counted window,
+/// `slow_call_rate` is there only with `slow_call_duration`.
+#[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each layer is on or off")]
+pub(crate) struct Resolved {
+    /// The master switch. Off: everything but fallback lets calls pass, unless one of the `enable_` says otherwise.
+    pub(crate) enabled: bool,
+    pub(crate) timeout: Duration,
+    pub(crate) deadline: Option<Duration>,
+    pub(crate) max_attempts: u32,
+    pub(crate) base_delay: Duration,
+    pub(crate) max_delay: Duration,
+    pub(crate) exponential_base: f64,
+    pub(crate) jitter: Jitter,
+    pub(crate) backoff: Backoff,
+    /// [`OFF`]: consecutive failures never open the breaker.
+    pub(crate) failure_threshold: u32,
+    pub(crate) success_threshold: u32,
+    pub(crate) recovery_timeout: Duration,
+    pub(crate) failure_rate: Option<f64>,
+    pub(crate) window: Window,
+    pub(crate) min_calls: u32,
+    pub(crate) slow_call_rate: Option<f64>,
+    pub(crate) slow_call_duration: Option<Duration>,
+    pub(crate) half_open_max_calls: u32,
+    pub(crate) recovery_backoff: f64,
+    pub(crate) max_recovery_timeout: Option<Duration>,
+    pub(crate) recovery_jitter: f64,
+    pub(crate) enable_timeout: bool,
+    pub(crate) enable_retry: bool,
+    pub(crate) enable_circuit_breaker: bool,
+    /// In the order of [`PARAMS`].
+    sources: Vec<Source>,
+    /// What cannot be used, or contradicts itself. What variables of a kind of operation say wrongly is in
+    /// [`Parsed::problems`].
+    pub(crate) problems: Vec<Problem>,
+    /// What is allowed, but may surprise.
+    pub(crate) notes: Vec<String>,
+}
+
+impl Resolved {
+    /// Who said so; built-in for a name that is no parameter.
+    pub(crate) fn source(&self, parameter: &str) -> &Source {
+        param(parameter).and_then(|(n, _)| self.sources.get(n)).unwrap_or(&Source::BuiltIn)
+    }
+
+    pub(crate) fn retry(&self) -> Retry {
+        Retry {
+            max_attempts: self.max_attempts,
+            base_delay: self.base_delay,
+            max_delay: self.max_delay,
+            exponential_base: self.exponential_base,
+            jitter: self.jitter,
+            backoff: self.backoff,
+        }
+    }
+
+    /// The values in force, as one source would say them.
+    pub(crate) fn settings(&self) -> Settings {
+        let mut settings = Settings::new();
+        settings.timeout = Some(self.timeout);
+        settings.deadline = self.deadline;
+        settings.max_attempts = Some(self.max_attempts);
+        settings.base_delay = Some(self.base_delay);
+        settings.max_delay = Some(self.max_delay);
+        settings.exponential_base = Some(self.exponential_base);
+        settings.jitter = Some(self.jitter);
+        settings.backoff = Some(self.backoff);
+        settings.failure_threshold = Some(self.failure_threshold);
+        settings.success_threshold = Some(self.success_threshold);
+        settings.recovery_timeout = Some(self.recovery_timeout);
+        settings.failure_rate = self.failure_rate;
+        settings.window = Some(self.window);
+        settings.min_calls = Some(self.min_calls);
+        settings.slow_call_rate = self.slow_call_rate;
+        settings.slow_call_duration = self.slow_call_duration;
+        settings.half_open_max_calls = Some(self.half_open_max_calls);
+        settings.recovery_backoff = Some(self.recovery_backoff);
+        settings.max_recovery_timeout = self.max_recovery_timeout;
+        settings.recovery_jitter = Some(self.recovery_jitter);
+        settings.enable_timeout = Some(self.enable_timeout);
+        settings.enable_retry = Some(self.enable_retry);
+        settings.enable_circuit_breaker = Some(self.enable_circuit_breaker);
+        settings
+    }
+}
+
+/// One source, in its place.
+enum Level<'a> {
+    Scope(&'a Settings),
+    Operation(&'a Said),
+    Attribute(&'a Settings),
+    Kind(&'a Said),
+    Profile(&'a Settings),
+    Default(&'a Said),
+    Word(&'a str, Box<Settings>),
+}
+
+impl Level<'_> {
+    fn settings(&self) -> &Settings {
+        match self {
+            Self::Scope(settings) | Self::Attribute(settings) | Self::Profile(settings) => settings,
+            Self::Operation(said) | Self::Kind(said) | Self::Default(said) => &said.settings,
+            Self::Word(_, settings) => settings,
+        }
+    }
+
+    fn source(&self, request: &Request<'_>, parameter: &str) -> Source {
+        let variable = |said: &Said| said.variable(parameter).unwrap_or_default().to_owned();
+        match self {
+            Self::Scope(_) => Source::ScopeOverride,
+            Self::Operation(said) => Source::Environment { variable: variable(said) },
+            Self::Attribute(_) => Source::Attribute,
+            Self::Kind(said) => Source::TypeEnvironment { variable: variable(said) },
+            Self::Profile(_) => Source::Profile(request.operation_type.to_owned()),
+            Self::Default(said) => Source::DefaultEnvironment { variable: variable(said) },
+            Self::Word(word, _) => Source::Word((*word).to_owned()),
+        }
+    }
+
+    /// Value, or the refusals with the name of what was refused.
+    fn said(&self, request: &Request<'_>, param: &Param) -> (Option<Value>, Vec<(String, Refused)>) {
+        let name = param.name;
+        let mut refusals = Vec::new();
+        if let Self::Operation(said) = self {
+            let of_param = said.refused.iter().filter(|(parameter, ..)| *parameter == name);
+            refusals.extend(of_param.map(|(_, variable, refused)| (variable.clone(), refused.clone())));
+        }
+        match param.said(self.settings()) {
+            Ok(value) => (value, refusals),
+            Err(refused) => {
+                let Request { operation, operation_type, location, .. } = request;
+                let owner = match self {
+                    Self::Scope(_) => format!("{name} of `{operation}` in the test scope"),
+                    Self::Profile(_) => format!("{name} in the {operation_type} profile"),
+                    _ => format!("{name} of `{operation}` ({location})"),
+                };
+                refusals.push((owner, refused));
+                (None, refusals)
+            }
+        }
+    }
+}
+
+/// Highest first.
+fn levels<'a>(request: &Request<'a>) -> Vec<Level<'a>> {
+    let Request { operation, operation_type, words, overrides, attribute, profiles, environment, .. } =
+        *request;
+    let mut levels: Vec<Level<'a>> = overrides.iter().map(|settings| Level::Scope(settings)).collect();
+    levels.extend(environment.operation(operation).map(Level::Operation));
+    levels.extend(attribute.map(Level::Attribute));
+    let profile = profiles.get(operation_type).map(Level::Profile);
+    let default = environment.kind(DEFAULT).map(Level::Default);
+    if name_in_variables(operation_type) == name_in_variables(DEFAULT) {
+        levels.extend(default.into_iter().chain(profile));
+    } else {
+        levels.extend(environment.kind(operation_type).map(Level::Kind));
+        levels.extend(profile.into_iter().chain(default));
+    }
+    levels.extend(words.iter().filter_map(|word| Some(Level::Word(word, Box::new(defaults::word(word)?)))));
+    levels
+}
+
+/// What is in force for one operation. Never fails: what cannot be used is in [`Resolved::problems`], and the next
+/// lower source is used.
+pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
+    let levels = levels(request);
+    let mut merged = Settings::new();
+    let mut sources = Vec::with_capacity(PARAMS.len());
+    let mut problems = Vec::new();
+    for param in &PARAMS {
+        let mut winner = None;
+        let mut refusals = Vec::new();
+        for level in &levels {
+            let (value, refused) = level.said(request, param);
+            refusals.extend(refused);
+            winner = winner.or_else(|| Some((value?, level.source(request, param.name))));
+        }
+        let (value, source) = match winner {
+            Some((value, source)) => (Some(value), source),
+            None => (param.built_in, Source::BuiltIn),
+        };
+        let used = value.map_or_else(|| "it is ignored".to_owned(), |value| source.using(value));
+        problems.extend(
+            refusals.iter().map(|(name, refused)| Problem::refused(name, refused).used(used.as_str())),
+        );
+        if let Some(value) = value {
+            (param.set)(&mut merged, value);
+        }
+        sources.push(source);
+    }
+    problems.extend(without_layer(request));
+    let mut resolved = Resolved { sources, problems, ..concrete(&merged) };
+    check_delays(&mut resolved, request);
+    check_breaker(&mut resolved, request);
+    check_limits(&mut resolved, request);
+    switch_off(&mut resolved, request);
+    resolved
+}
+
+/// Variables of this operation that no layer of it reads.
+fn without_layer(request: &Request<'_>) -> Vec<Problem> {
+    let Some(said) = request.environment.operation(request.operation) else { return Vec::new() };
+    PARAMS
+        .iter()
+        .filter(|param| !request.layers.shows(param))
+        .filter_map(|param| {
+            let layer = match param.group {
+                Group::Timeout => "timeout",
+                Group::Deadline => "deadline",
+                Group::Retry => "retry",
+                Group::Breaker => "circuit breaker",
+            };
+            let Request { operation, location, .. } = request;
+            let what = format!("`{operation}` ({location}) has no {layer} layer");
+            Some(Problem::new(said.variable(param.name)?, what).used("it is ignored"))
+        })
+        .collect()
+}
+
+/// The merged values as plain fields.
+fn concrete(merged: &Settings) -> Resolved {
+    let Settings {
+        timeout: Some(timeout),
+        max_attempts: Some(max_attempts),
+        base_delay: Some(base_delay),
+        max_delay: Some(max_delay),
+        exponential_base: Some(exponential_base),
+        jitter: Some(jitter),
+        backoff: Some(backoff),
+        failure_threshold: Some(failure_threshold),
+        success_threshold: Some(success_threshold),
+        recovery_timeout: Some(recovery_timeout),
+        window: Some(window),
+        min_calls: Some(min_calls),
+        recovery_backoff: Some(recovery_backoff),
+        recovery_jitter: Some(recovery_jitter),
+        enable_timeout: Some(enable_timeout),
+        enable_retry: Some(enable_retry),
+        enable_circuit_breaker: Some(enable_circuit_breaker),
+        ..
+    } = *merged
+    else {
+        unreachable!("these parameters have a built-in value in the table")
+    };
+    Resolved {
+        enabled: true,
+        timeout,
+        deadline: merged.deadline,
+        max_attempts,
+        base_delay,
+        max_delay,
+        exponential_base,
+        jitter,
+        backoff,
+        failure_threshold,
+        success_threshold,
+        recovery_timeout,
+        failure_rate: merged.failure_rate,
+        window,
+        min_calls,
+        slow_call_rate: merged.slow_call_rate,
+        slow_call_duration: merged.slow_call_duration,
+        half_open_max_calls: merged.half_open_max_calls.unwrap_or(success_threshold),
+        recovery_backoff,
+        max_recovery_timeout: merged.max_recovery_timeout,
+        recovery_jitter,
+        enable_timeout,
+        enable_retry,
+        enable_circuit_breaker,
+        sources: Vec::new(),
+        problems: Vec::new(),
+        notes: Vec::new(),
+    }
+}
+
+/// A time above its own cap: the cap is used.
+fn above_cap(
+    resolved: &Resolved,
+    request: &Request<'_>,
+    (name, time): (&str, Duration),
+    (cap_name, cap): (&str, Duration),
+) -> Problem {
+    let Request { operation, location, .. } = request;
+    let (time, cap) = (Value::Duration(time), Value::Duration(cap));
+    let (source, cap_source) = (resolved.source(name), resolved.source(cap_name));
+    Problem::new(
+        format!("{name} of `{operation}` ({location})"),
+        format!("{time} ({source}) is above {cap_name}, {cap} ({cap_source})"),
+    )
+    .allowed(format!("{name} = {cap} or less, or a larger {cap_name}"))
+    .used(format!("using {cap}"))
+}
+
+fn check_delays(resolved: &mut Resolved, request: &Request<'_>) {
+    let (base, most) = (resolved.base_delay, resolved.max_delay);
+    if base > most {
+        // A cap that somebody wrote simply wins over a delay that nobody wrote.
+        let written = !matches!(resolved.source("base_delay"), Source::BuiltIn | Source::Profile(_) | Source::Word(_));
+        if request.layers.retry && written {
+            let problem = above_cap(resolved, request, ("base_delay", base), ("max_delay", most));
+            resolved.problems.push(problem);
+        }
+        resolved.base_delay = most;
+    }
+}
+
+fn check_breaker(resolved: &mut Resolved, request: &Request<'_>) {
+    let Request { operation, location, layers, .. } = request;
+    let mut tell = |problem: Problem| {
+        if layers.breaker {
+            resolved.problems.push(problem);
+        }
+    };
+    if resolved.slow_call_rate.is_some() && resolved.slow_call_duration.is_none() {
+        let name = format!("slow_call_rate of `{operation}` ({location})");
+        let what = "nothing says from which time on a call is slow";
+        tell(
+            Problem::new(name, what).allowed("slow_call_duration as well").used("slow calls are not counted"),
+        );
+        resolved.slow_call_rate = None;
+    }
+    if let Some(most) = resolved.max_recovery_timeout
+        && resolved.recovery_timeout > most
+    {
+        let recovery = ("recovery_timeout", resolved.recovery_timeout);
+        let problem = above_cap(resolved, request, recovery, ("max_recovery_timeout", most));
+        if layers.breaker {
+            resolved.problems.push(problem);
+        }
+        resolved.recovery_timeout = most;
+    }
+    let has_rate = resolved.failure_rate.is_some() || resolved.slow_call_rate.is_some();
+    if let Window::Count(held) = resolved.window
+        && resolved.min_calls > held
+    {
+        if has_rate && layers.breaker {
+            let asked = resolved.min_calls;
+            resolved.notes.push(format!("min_calls is {held}, all the window holds, not {asked}"));
+        }
+        resolved.min_calls = held;
+    }
+    if let Some((n, _)) = param("half_open_max_calls")
+        && resolved.sources[n] == Source::BuiltIn
+    {
+        resolved.sources[n] = Source::Same("success_threshold");
+    }
+    if layers.breaker && resolved.failure_threshold == OFF && !has_rate {
+        resolved
+            .notes
+            .push("no rule opens the circuit breaker: failure_threshold is off, no rate is set".to_owned());
+    }
+    if layers.breaker && resolved.slow_call_duration.is_some() && resolved.slow_call_rate.is_none() {
+        resolved.notes.push("slow calls open nothing: slow_call_rate is not set".to_owned());
+    }
+}
+
+fn check_limits(resolved: &mut Resolved, request: &Request<'_>) {
+    let Some(deadline) = resolved.deadline else { return };
+    let written = Value::Duration(deadline);
+    if !request.layers.deadline {
+        let source = resolved.source("deadline");
+        resolved
+            .notes
+            .push(format!("the deadline of {written} ({source}) has no layer here and is not in force"));
+    } else if request.layers.timeout && resolved.enable_timeout && resolved.timeout > deadline {
+        let timeout = Value::Duration(resolved.timeout);
+        resolved
+            .notes
+            .push(format!("the deadline of {written} cuts an attempt before its timeout of {timeout}"));
+    }
+}
+
+/// The master switch, which a more specific `enable_ = true` beats.
+fn switch_off(resolved: &mut Resolved, request: &Request<'_>) {
+    let Some((false, variable)) = &request.environment.enabled else { return };
+    resolved.enabled = false;
+    let switched = Source::MasterSwitch { variable: variable.clone() };
+    for (n, param) in PARAMS.iter().enumerate() {
+        let layer = match param.name {
+            "enable_timeout" => &mut resolved.enable_timeout,
+            "enable_retry" => &mut resolved.enable_retry,
+            "enable_circuit_breaker" => &mut resolved.enable_circuit_breaker,
+            "deadline" => {
+                if resolved.deadline.take().is_some() {
+                    resolved.sources[n] = switched.clone();
+                }
+                continue;
+            }
+            _ => continue,
+        };
+        let specific = matches!(
+            resolved.sources[n],
+            Source::ScopeOverride | Source::Environment { .. } | Source::Attribute
+        );
+        if *layer && !specific {
+            *layer = false;
+            resolved.sources[n] = switched.clone();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::env::Environment;
+    use super::*;
+
+    const ALL: Layers = Layers {
+        fallback: true,
+        deadline: true,
+        retry: true,
+        breaker: true,
+        breaker_per_call: false,
+        timeout: true,
+        health: true,
+    };
+
+    /// An operation `load` of kind `database`; change what the test is about.
+    struct Case {
+        kind: &'static str,
+        words: Vec<&'static str>,
+        layers: Layers,
+        scope: Option<Settings>,
+        attribute: Settings,
+        environment: Vec<(&'static str, &'static str)>,
+        profiles: Profiles,
+    }
+
+    impl Default for Case {
+        fn default() -> Self {
+            Self {
+                kind: "database",
+                words: vec!["database_resilient"],
+                layers: ALL,
+                scope: None,
+                attribute: Settings::new(),
+                environment: Vec::new(),
+                profiles: Profiles::built_in(),
+            }
+        }
+    }
+
+    impl Case {
+        fn resolve(&self) -> Resolved {
+            let environment = Environment::from_pairs(self.environment.iter().copied()).parse(
+                None,
+                &self.profiles,
+                &["load"],
+            );
+            resolve(&Request {
+                operation: "load",
+                operation_type: self.kind,
+                words: &self.words,
+                location: "src/db.rs:7",
+                layers: self.layers,
+                overrides: self.scope.as_ref().as_slice(),
+                attribute: Some(&self.attribute),
+                profiles: &self.profiles,
+                environment: &environment,
+            })
+        }
+
+        fn problems(&self) -> Vec<String> {
+            self.resolve().problems.iter().map(ToString::to_string).collect()
+        }
+    }
+
+    fn secs(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn the_highest_source_that_says_something_wins() {
+        // Each step takes the highest source away.
+        let mut case = Case {
+            kind: "database",
+            words: vec!["with_timeout"],
+            scope: Some(Settings::new().timeout(1)),
+            attribute: Settings::new().timeout(3),
+            environment: vec![
+                ("PYNOMALY_DEFAULT_TIMEOUT", "6"),
+                ("PYNOMALY_DATABASE_TIMEOUT", "4"),
+                ("PYNOMALY_OP_LOAD_TIMEOUT", "2"),
+            ],
+            ..Case::default()
+        };
+        case.profiles.set("database", Settings::new().timeout(5));
+        let see = |case: &Case| {
+            let resolved = case.resolve();
+            assert_eq!(resolved.problems, []);
+            (resolved.timeout, resolved.source("timeout").to_string())
+        };
+        assert_eq!(see(&case), (secs(1), "test scope".into()));
+        case.scope = None;
+        assert_eq!(see(&case), (secs(2), "PYNOMALY_OP_LOAD_TIMEOUT".into()));
+        case.environment.pop();
+        assert_eq!(see(&case), (secs(3), "attribute".into()));
+        case.attribute = Settings::new();
+        assert_eq!(see(&case), (secs(4), "PYNOMALY_DATABASE_TIMEOUT".into()));
+        case.environment.pop();
+        assert_eq!(see(&case), (secs(5), "database profile".into()));
+        case.kind = "payments";
+        assert_eq!(see(&case), (secs(6), "PYNOMALY_DEFAULT_TIMEOUT".into()));
+        case.environment.pop();
+        assert_eq!(see(&case), (secs(30), "#[with_timeout]".into()));
+        case.words.clear();
+        assert_eq!(see(&case), (secs(5), "built-in".into()));
+    }
+
+    #[test]
+    fn the_default_kind_reads_its_variable_above_its_profile() {
+        let mut case = Case { kind: "default", words: vec!["resilient"], ..Case::default() };
+        case.profiles.set("default", Settings::new().timeout(8));
+        assert_eq!(case.resolve().timeout, secs(8));
+        case.environment = vec![("PYNOMALY_DEFAULT_TIMEOUT", "6")];
+        let resolved = case.resolve();
+        assert_eq!(resolved.timeout, secs(6));
+        let variable = "PYNOMALY_DEFAULT_TIMEOUT".to_owned();
+        assert_eq!(*resolved.source("timeout"), Source::DefaultEnvironment { variable });
+    }
+
+    #[test]
+    fn the_five_profiles_and_the_built_ins_are_the_seeds() {
+        for (kind, timeout, attempts, base, most, failures, recovery) in [
+            ("default", 5, 3, 1.0, 60, 5, 60),
+            ("database", 30, 3, 0.5, 10, 3, 30),
+            ("cache", 5, 2, 0.1, 1, 3, 15),
+            ("api", 60, 5, 1.0, 30, 5, 60),
+            ("file", 10, 3, 0.2, 5, 3, 30),
+            ("ml", 300, 2, 5.0, 30, 2, 120),
+        ] {
+            let resolved = Case { kind, ..Case::default() }.resolve();
+            assert_eq!(resolved.problems, [], "{kind}");
+            assert_eq!(resolved.timeout, secs(timeout), "{kind}");
+            assert_eq!(resolved.max_attempts, attempts, "{kind}");
+            assert_eq!(resolved.base_delay, Duration::from_secs_f64(base), "{kind}");
+            assert_eq!(resolved.max_delay, secs(most), "{kind}");
+            assert_eq!(resolved.failure_threshold, failures, "{kind}");
+            assert_eq!(resolved.recovery_timeout, secs(recovery), "{kind}");
+            assert!((resolved.exponential_base - 2.0).abs() < f64::EPSILON);
+            assert_eq!(resolved.jitter, Jitter::Equal);
+            assert_eq!(resolved.backoff, Backoff::Exponential);
+            assert_eq!((resolved.success_threshold, resolved.half_open_max_calls), (2, 2));
+            assert_eq!((resolved.window, resolved.min_calls), (Window::Count(100), 20));
+            assert_eq!((resolved.failure_rate, resolved.slow_call_rate), (None, None));
+            assert_eq!((resolved.deadline, resolved.max_recovery_timeout), (None, None));
+            assert!(resolved.enabled && resolved.enable_retry);
+            assert!(resolved.enable_timeout && resolved.enable_circuit_breaker);
+        }
+    }
+
+    #[test]
+    fn the_plain_words_bring_their_own_numbers() {
+        let case = Case {
+            kind: "default",
+            words: vec!["retry_with_backoff", "circuit_breaker", "with_timeout"],
+            ..Case::default()
+        };
+        let resolved = case.resolve();
+        assert_eq!(resolved.max_attempts, 4);
+        assert_eq!((resolved.base_delay, resolved.max_delay), (Duration::from_millis(100), secs(10)));
+        assert_eq!(resolved.jitter, Jitter::Fraction(0.1));
+        assert_eq!(resolved.timeout, secs(30));
+        assert_eq!(resolved.recovery_timeout, secs(60));
+        assert_eq!(resolved.source("failure_threshold").to_string(), "#[circuit_breaker]");
+    }
+
+    #[test]
+    fn a_refused_value_is_reported_with_what_is_used_instead() {
+        let case = Case {
+            attribute: Settings::new().timeout(-1).max_attempts(0),
+            environment: vec![("PYNOMALY_OP_LOAD_MAX_DELAY", "never"), ("PYNOMALY_DATABASE_TIMEOUT", "4")],
+            ..Case::default()
+        };
+        assert_eq!(
+            case.problems(),
+            [
+                "max_attempts of `load` (src/db.rs:7): `0` is too small; write a whole number from 1 on (3); using 3 \
+                 from the database profile",
+                "PYNOMALY_OP_LOAD_MAX_DELAY: `never` is not a duration; write seconds (30, 0.5) or a unit (250ms, \
+                 1m30s); using 10s from the database profile",
+                "timeout of `load` (src/db.rs:7): `-1` is negative; write seconds (30, 0.5) or a unit (250ms, \
+                 1m30s); using 4s from PYNOMALY_DATABASE_TIMEOUT",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_refused_value_that_something_higher_hides_is_reported_all_the_same() {
+        let case = Case {
+            scope: Some(Settings::new().timeout(9)),
+            attribute: Settings::new().timeout("soon"),
+            ..Case::default()
+        };
+        let [problem] = case.problems().try_into().unwrap();
+        assert!(problem.ends_with("using 9s from the test scope"), "{problem}");
+    }
+
+    #[test]
+    fn a_cap_below_a_delay_that_nobody_wrote_just_wins() {
+        let case = Case { attribute: Settings::new().max_delay("200ms"), ..Case::default() };
+        assert_eq!(case.resolve().base_delay, Duration::from_millis(200));
+        assert_eq!(case.problems(), [""; 0]);
+    }
+
+    #[test]
+    fn a_written_base_delay_above_the_cap_is_the_cap_and_is_reported() {
+        let attribute = Settings::new().base_delay("500ms").max_delay("200ms");
+        let mut case = Case { attribute, ..Case::default() };
+        let resolved = case.resolve();
+        assert_eq!(resolved.base_delay, Duration::from_millis(200));
+        assert_eq!(
+            case.problems(),
+            [
+                "base_delay of `load` (src/db.rs:7): 500ms (attribute) is above max_delay, 200ms (attribute); \
+              write base_delay = 200ms or less, or a larger max_delay; using 200ms"
+            ]
+        );
+        case.layers.retry = false;
+        assert_eq!(case.problems(), [""; 0]);
+    }
+
+    #[test]
+    fn recovery_above_its_cap_is_the_cap_and_is_reported() {
+        let case = Case { attribute: Settings::new().max_recovery_timeout(10), ..Case::default() };
+        let resolved = case.resolve();
+        assert_eq!(resolved.recovery_timeout, secs(10));
+        assert_eq!(resolved.problems.len(), 1);
+    }
+
+    #[test]
+    fn slow_calls_need_a_time() {
+        let case = Case { attribute: Settings::new().slow_call_rate(0.5), ..Case::default() };
+        assert_eq!(case.resolve().slow_call_rate, None);
+        assert_eq!(
+            case.problems(),
+            [
+                "slow_call_rate of `load` (src/db.rs:7): nothing says from which time on a call is slow; write \
+              slow_call_duration as well; slow calls are not counted"
+            ]
+        );
+        let attribute = Settings::new().slow_call_rate(0.5).slow_call_duration("2s");
+        let resolved = Case { attribute, ..Case::default() }.resolve();
+        assert_eq!((resolved.slow_call_rate, resolved.problems.len()), (Some(0.5), 0));
+    }
+
+    #[test]
+    fn a_counted_window_bounds_min_calls() {
+        let resolved =
+            Case { attribute: Settings::new().window(10).failure_rate(0.5), ..Case::default() }.resolve();
+        assert_eq!((resolved.min_calls, resolved.problems.len(), resolved.notes.len()), (10, 0, 1));
+        let resolved = Case { attribute: Settings::new().window("30s"), ..Case::default() }.resolve();
+        assert_eq!((resolved.min_calls, resolved.notes.len()), (20, 0));
+    }
+
+    #[test]
+    fn probes_at_a_time_follow_the_success_threshold() {
+        let resolved = Case { attribute: Settings::new().success_threshold(7), ..Case::default() }.resolve();
+        assert_eq!(resolved.half_open_max_calls, 7);
+        assert_eq!(resolved.source("half_open_max_calls").to_string(), "same as success_threshold");
+        let attribute = Settings::new().success_threshold(7).half_open_max_calls(1);
+        assert_eq!(Case { attribute, ..Case::default() }.resolve().half_open_max_calls, 1);
+    }
+
+    #[test]
+    fn a_limit_above_the_deadline_is_noted() {
+        let resolved = Case { attribute: Settings::new().deadline(10), ..Case::default() }.resolve();
+        assert_eq!(resolved.notes, ["the deadline of 10s cuts an attempt before its timeout of 30s"]);
+        let mut case = Case { environment: vec![("PYNOMALY_DEFAULT_DEADLINE", "10")], ..Case::default() };
+        case.layers.deadline = false;
+        assert_eq!(
+            case.resolve().notes,
+            ["the deadline of 10s (PYNOMALY_DEFAULT_DEADLINE) has no layer here and is not in force"]
+        );
+    }
+
+    #[test]
+    fn a_breaker_that_nothing_opens_is_noted() {
+        let attribute = Settings::new().failure_threshold(OFF);
+        assert_eq!(Case { attribute, ..Case::default() }.resolve().notes.len(), 1);
+    }
+
+    #[test]
+    fn a_variable_for_a_layer_the_operation_lacks_is_reported() {
+        let mut case = Case { environment: vec![("PYNOMALY_OP_LOAD_MAX_ATTEMPTS", "9")], ..Case::default() };
+        assert_eq!(case.problems(), [""; 0]);
+        case.layers.retry = false;
+        assert_eq!(
+            case.problems(),
+            ["PYNOMALY_OP_LOAD_MAX_ATTEMPTS: `load` (src/db.rs:7) has no retry layer; it is ignored"]
+        );
+    }
+
+    #[test]
+    fn the_master_switch_turns_everything_off() {
+        let resolved = Case {
+            attribute: Settings::new().deadline(100),
+            environment: vec![
+                ("PYNOMALY_RESILIENCE_ENABLED", "false"),
+                ("PYNOMALY_DATABASE_ENABLE_RETRY", "true"),
+            ],
+            ..Case::default()
+        }
+        .resolve();
+        assert!(!resolved.enabled && !resolved.enable_retry);
+        assert!(!resolved.enable_timeout && !resolved.enable_circuit_breaker);
+        assert_eq!(resolved.deadline, None);
+        assert_eq!(resolved.source("enable_retry").to_string(), "PYNOMALY_RESILIENCE_ENABLED");
+        assert_eq!(resolved.problems, []);
+    }
+
+    /// CF-015.
+    #[test]
+    fn a_specific_enable_beats_the_master_switch() {
+        let resolved = Case {
+            attribute: Settings::new().enable_timeout(true).enable_circuit_breaker(false),
+            environment: vec![
+                ("PYNOMALY_RESILIENCE_ENABLED", "no"),
+                ("PYNOMALY_OP_LOAD_ENABLE_RETRY", "true"),
+            ],
+            ..Case::default()
+        }
+        .resolve();
+        assert!(!resolved.enabled);
+        assert!(resolved.enable_retry && resolved.enable_timeout && !resolved.enable_circuit_breaker);
+        assert_eq!(resolved.source("enable_circuit_breaker"), &Source::Attribute);
+    }
+
+    #[test]
+    fn what_is_in_force_can_be_said_again() {
+        let resolved = Case::default().resolve();
+        let again = Case { kind: "default", attribute: resolved.settings(), ..Case::default() }.resolve();
+        assert_eq!(again.settings(), resolved.settings());
+        assert!(
+            PARAMS
+                .iter()
+                .all(|param| { param.built_in.is_none() || *again.source(param.name) == Source::Attribute })
+        );
+    }
+}

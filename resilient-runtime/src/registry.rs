@@ -1,0 +1,159 @@
+//! The named breakers of one runtime. State belongs to the name: whoever names it, shares it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use thiserror::Error;
+
+use crate::breaker::{Breaker, BreakerConfig};
+use crate::context::Context;
+
+/// Who asked for a breaker first: `src/db.rs:12`.
+pub(crate) type Origin = String;
+
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    entries: Mutex<BTreeMap<&'static str, Entry>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    breaker: Arc<Breaker>,
+    /// As asked for by `origin`. A breaker that was forgotten keeps its memory, so that a name asked for again and
+    /// again after resets costs none.
+    asked: Option<(BreakerConfig, Origin)>,
+}
+
+/// A name was asked for with settings other than those it has.
+#[derive(Debug)]
+pub(crate) struct Disagreement {
+    pub(crate) breaker: &'static str,
+    pub(crate) first: (BreakerConfig, Origin),
+    pub(crate) second: (BreakerConfig, Origin),
+}
+
+impl Registry {
+    /// The breaker of that name; made with `config` if there is none, and left as it is if there is.
+    pub(crate) fn get_or_make(
+        &self,
+        name: &'static str,
+        config: BreakerConfig,
+        origin: Origin,
+        context: &Arc<Context>,
+    ) -> (Arc<Breaker>, Option<Disagreement>) {
+        let mut entries = self.lock();
+        let entry = entries.entry(name).or_insert_with(|| Entry {
+            breaker: Arc::new(Breaker::new(name, config.clone(), Arc::clone(context))),
+            asked: None,
+        });
+        let breaker = Arc::clone(&entry.breaker);
+        let disagreement = match &entry.asked {
+            Some((first, _)) if first.agrees_with(&config) => None,
+            Some(first) => {
+                Some(Disagreement { breaker: name, first: first.clone(), second: (config, origin) })
+            }
+            None => {
+                let config_now = config.clone();
+                entry.asked = Some((config, origin));
+                drop(entries);
+                if breaker.config() != config_now {
+                    breaker.reset(Some(config_now));
+                }
+                return (breaker, None);
+            }
+        };
+        (breaker, disagreement)
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<Arc<Breaker>> {
+        let entries = self.lock();
+        entries.get(name).filter(|entry| entry.asked.is_some()).map(|entry| Arc::clone(&entry.breaker))
+    }
+
+    /// In the order of their names.
+    pub(crate) fn all(&self) -> Vec<Arc<Breaker>> {
+        let entries = self.lock();
+        entries.values().filter(|entry| entry.asked.is_some()).map(|entry| Arc::clone(&entry.breaker)).collect()
+    }
+
+    /// Forgets every breaker: none is listed, each begins again when it is asked for, and results of calls under
+    /// way are stale.
+    pub(crate) fn reset(&self) {
+        let breakers: Vec<_> = {
+            let mut entries = self.lock();
+            entries
+                .values_mut()
+                .map(|entry| {
+                    entry.asked = None;
+                    Arc::clone(&entry.breaker)
+                })
+                .collect()
+        };
+        // Resets tell listeners: not under the registry's lock.
+        for breaker in breakers {
+            breaker.reset(None);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// No breaker has that name.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("no circuit breaker is named '{name}'; {}", names(.known, .nearest))]
+#[non_exhaustive]
+pub struct UnknownBreaker {
+    /// The name that was asked for.
+    pub name: String,
+    /// The names there are.
+    pub known: Vec<&'static str>,
+    /// The one most like it.
+    pub nearest: Option<&'static str>,
+}
+
+impl UnknownBreaker {
+    pub(crate) fn new(name: &str, known: Vec<&'static str>) -> Self {
+        let nearest = nearest(name, &known);
+        Self { name: crate::error::printable(name), known, nearest }
+    }
+}
+
+/// No annotated function has that name.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("no operation is named '{name}'; {}", names(.known, .nearest))]
+#[non_exhaustive]
+pub struct UnknownOperation {
+    /// The name that was asked for.
+    pub name: String,
+    /// The names there are.
+    pub known: Vec<&'static str>,
+    /// The one most like it.
+    pub nearest: Option<&'static str>,
+}
+
+impl UnknownOperation {
+    pub(crate) fn new(name: &str, known: Vec<&'static str>) -> Self {
+        let nearest = nearest(name, &known);
+        Self { name: crate::error::printable(name), known, nearest }
+    }
+}
+
+fn nearest(name: &str, known: &[&'static str]) -> Option<&'static str> {
+    let alike = |known: &&'static str| (strsim::jaro_winkler(name, known) * 1_000.0) as u32;
+    known.iter().copied().max_by_key(alike).filter(|known| strsim::jaro_winkler(name, known) > 0.8)
+}
+
+fn names(known: &[&'static str], nearest: &Option<&'static str>) -> String {
+    /// More than this would bury the message.
+    const SHOWN: usize = 20;
+    let suggestion = nearest.map_or_else(String::new, |nearest| format!("did you mean '{nearest}'? "));
+    match known.len() {
+        0 => "there are none yet".to_owned(),
+        count if count > SHOWN => {
+            format!("{suggestion}there are {count}, among them {}", known[..SHOWN].join(", "))
+        }
+        _ => format!("{suggestion}there are {}", known.join(", ")),
+    }
+}

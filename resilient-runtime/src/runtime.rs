@@ -1,0 +1,457 @@
+//! One runtime: a registry, a configuration, a clock, listeners. The process has one; a test's scope has its own.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use once_cell::sync::Lazy;
+
+use crate::breaker::{Breaker, BreakerConfig};
+use crate::context::Context;
+use crate::event::EventKind;
+use crate::health::{HealthConfig, ServiceHealth};
+use crate::policy::Policy;
+use crate::profile::{
+    ConfigErrors, Conflict, Environment, Explanation, Layers, Parsed, Problem, Profiles, Request, Resolved, Settings,
+    Subject, check, resolve,
+};
+use crate::clock::Moment;
+use crate::registry::{Disagreement, Registry};
+use crate::site::{PolicyRef, Site, Spec, sites};
+use crate::timeout::pool::{MAX_WORKERS, Pool};
+use crate::timeout::{Ambient, TimeoutMode, current_deadline};
+
+static PROCESS: Lazy<Runtime> = Lazy::new(|| Runtime::new(Context::system(), Origins::default(), true));
+
+/// The worker threads of sync time limits; shared by every runtime, since threads are the process's.
+pub(crate) static WORKERS: Pool = Pool::new(MAX_WORKERS);
+
+/// Scopes that are entered or could be polled, in the whole process. Zero in production.
+static SCOPES: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    static SCOPE: RefCell<Option<Runtime>> = const { RefCell::new(None) };
+}
+
+#[inline]
+pub(crate) fn scopes_are_active() -> bool {
+    SCOPES.load(Ordering::Relaxed) != 0
+}
+
+/// A cheap handle on one runtime.
+#[derive(Clone, Debug)]
+pub(crate) struct Runtime(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    context: Arc<Context>,
+    registry: Registry,
+    services: Mutex<BTreeMap<&'static str, ServiceHealth>>,
+    origins: Mutex<Origins>,
+    /// Resolved policies, by site; the process's runtime keeps them in the sites themselves.
+    policies: Mutex<HashMap<usize, Arc<Policy>>>,
+    is_process: bool,
+}
+
+/// Where configuration comes from, and what was made of it.
+#[derive(Debug, Default)]
+pub(crate) struct Origins {
+    pub(crate) prefix: Option<String>,
+    /// Instead of the process's own: a scope's.
+    pub(crate) variables: Option<Vec<(String, String)>>,
+    pub(crate) profiles: BTreeMap<String, Settings>,
+    /// By operation; `*` is every operation.
+    pub(crate) overrides: BTreeMap<String, Settings>,
+    pub(crate) understood: Option<Arc<Understood>>,
+}
+
+/// Configuration as it was read last.
+#[derive(Debug)]
+pub(crate) struct Understood {
+    profiles: Profiles,
+    environment: Parsed,
+    overrides: BTreeMap<String, Settings>,
+}
+
+impl Runtime {
+    pub(crate) fn new(context: Context, origins: Origins, is_process: bool) -> Self {
+        Self(Arc::new(Inner {
+            context: Arc::new(context),
+            registry: Registry::default(),
+            services: Mutex::default(),
+            origins: Mutex::new(origins),
+            policies: Mutex::default(),
+            is_process,
+        }))
+    }
+
+    /// The runtime of the scope this thread is in, else the process's.
+    pub(crate) fn current() -> Self {
+        if scopes_are_active()
+            && let Some(scope) = SCOPE.with_borrow(Clone::clone)
+        {
+            return scope;
+        }
+        PROCESS.clone()
+    }
+
+    /// Makes this the thread's runtime until dropped.
+    pub(crate) fn enter(&self) -> Entered {
+        SCOPES.fetch_add(1, Ordering::Relaxed);
+        Entered { around: SCOPE.replace(Some(self.clone())) }
+    }
+
+    /// Keeps the healthy path from overlooking this runtime while some thread may be in it.
+    pub(crate) fn announce(&self) -> Announced {
+        SCOPES.fetch_add(1, Ordering::Relaxed);
+        Announced
+    }
+
+    pub(crate) fn context(&self) -> &Arc<Context> {
+        &self.0.context
+    }
+
+    /// The policy of one site, resolved at its first call here.
+    pub(crate) fn policy_of(&self, site: &'static Site) -> PolicyRef {
+        if self.0.is_process {
+            return PolicyRef::Lasting(site.kept().unwrap_or_else(|| {
+                let policy = self.build(site);
+                site.keep(policy)
+            }));
+        }
+        let key = std::ptr::from_ref(site).addr();
+        if let Some(policy) = lock(&self.0.policies).get(&key) {
+            return PolicyRef::Scoped(Arc::clone(policy));
+        }
+        // Built without the lock: the attribute's arguments are the user's code.
+        let policy = Arc::new(self.build(site));
+        PolicyRef::Scoped(Arc::clone(lock(&self.0.policies).entry(key).or_insert(policy)))
+    }
+
+    fn build(&self, site: &'static Site) -> Policy {
+        let spec = site.spec();
+        let operation = site.operation();
+        let resolved = self.resolve(site);
+        for problem in &resolved.problems {
+            self.report(operation, problem.to_string());
+        }
+        let Resolved { enable_timeout, enable_retry, enable_circuit_breaker, .. } = resolved;
+        let context = Arc::clone(&self.0.context);
+        let breaker = spec.breaker_name_of(operation).filter(|_| enable_circuit_breaker).map(|name| {
+            let name = crate::name::intern(name).unwrap_or(operation);
+            self.breaker_for(name, breaker_config(spec, &resolved), location(spec))
+        });
+        let health = spec.service.filter(|_| resolved.enabled).map(|(name, config)| self.service(name, config()));
+        let timeout = (spec.layers.timeout.is_some() && enable_timeout).then_some(resolved.timeout);
+        let deadline = resolved.deadline.filter(|_| spec.layers.deadline);
+        let retry = (spec.layers.retry && enable_retry).then(|| resolved.retry());
+        let times_calls = breaker.is_some() && resolved.slow_call_duration.is_some();
+        Policy {
+            operation,
+            context,
+            can_refuse: spec.can_refuse(),
+            deadline,
+            retry,
+            retry_on_open: spec.retry_on_open,
+            breaker,
+            breaker_per_call: spec.breaker_per_call,
+            timeout,
+            measures: health.is_some() || times_calls,
+            health,
+        }
+    }
+
+    fn resolve(&self, site: &'static Site) -> Resolved {
+        let spec = site.spec();
+        let written = (spec.written)();
+        let understood = self.understood();
+        let operation = site.operation();
+        let words: Vec<_> = spec.attributes().collect();
+        let overrides: Vec<_> = [operation, "*"].iter().filter_map(|key| understood.overrides.get(*key)).collect();
+        resolve(&Request {
+            operation,
+            operation_type: spec.operation_type,
+            words: &words,
+            location: &location(spec),
+            layers: layers(spec),
+            overrides: &overrides,
+            attribute: Some(&written),
+            profiles: &understood.profiles,
+            environment: &understood.environment,
+        })
+    }
+
+    /// The configuration, read at first use; its problems are told then, once.
+    fn understood(&self) -> Arc<Understood> {
+        let (understood, fresh) = {
+            let mut origins = lock(&self.0.origins);
+            match &origins.understood {
+                Some(understood) => (Arc::clone(understood), false),
+                None => {
+                    let understood = Arc::new(origins.understand());
+                    origins.understood = Some(Arc::clone(&understood));
+                    (understood, true)
+                }
+            }
+        };
+        if fresh && let Err(errors) = ConfigErrors::check(understood.environment.problems.clone(), Vec::new()) {
+            self.report("configuration", errors.to_string());
+        }
+        understood
+    }
+
+    fn report(&self, operation: &'static str, message: String) {
+        self.0.context.events.tell(operation, EventKind::BadConfiguration { message });
+    }
+
+    fn breaker_for(&self, name: &'static str, config: BreakerConfig, origin: String) -> Arc<Breaker> {
+        let (breaker, disagreement) = self.0.registry.get_or_make(name, config, origin, &self.0.context);
+        if let Some(disagreement) = disagreement {
+            self.report(name, conflict(&disagreement).to_string());
+        }
+        breaker
+    }
+
+    pub(crate) fn service(&self, name: &'static str, config: HealthConfig) -> ServiceHealth {
+        let clock = || self.0.context.clock.clone();
+        let mut services = lock(&self.0.services);
+        services.entry(name).or_insert_with(|| ServiceHealth::new(name, config, clock())).clone()
+    }
+
+    pub(crate) fn services(&self) -> Vec<ServiceHealth> {
+        for site in sites() {
+            if let Some((name, config)) = site.spec().service {
+                let config = config();
+                self.service(name, config);
+            }
+        }
+        lock(&self.0.services).values().cloned().collect()
+    }
+
+    /// The breaker of that name, made now if an annotated function names it and was not called yet.
+    pub(crate) fn breaker(&self, name: &str) -> Option<Arc<Breaker>> {
+        self.0.registry.get(name).or_else(|| {
+            sites()
+                .filter(|site| site.spec().breaker_name_of(site.operation()) == Some(name))
+                .for_each(|site| drop(self.policy_of(site)));
+            self.0.registry.get(name)
+        })
+    }
+
+    /// Every breaker that is in use, and every one that an annotated function names, by name.
+    pub(crate) fn breakers(&self) -> Vec<Arc<Breaker>> {
+        let names: Vec<_> =
+            sites().filter_map(|site| site.spec().breaker_name_of(site.operation())).collect();
+        for name in names {
+            self.breaker(name);
+        }
+        self.0.registry.all()
+    }
+
+    pub(crate) fn explain(&self, site: &'static Site) -> Explanation {
+        let spec = site.spec();
+        let resolved = self.resolve(site);
+        let function = format!("{}::{}", spec.module, spec.function);
+        let attributes: Vec<_> = spec.attributes().collect();
+        let operation = site.operation();
+        let understood = self.understood();
+        let subject = Subject {
+            operation,
+            function: &function,
+            file: spec.file,
+            line: spec.line,
+            attributes: &attributes,
+            layers: layers(spec),
+            operation_type: spec.operation_type,
+            breaker: spec.breaker_name_of(operation),
+            timeout_mode: spec.layers.timeout.map(TimeoutMode::as_str),
+            prefix: &understood.environment.prefix,
+            released_at_limit: spec.is_async || spec.layers.timeout == Some(TimeoutMode::Thread),
+        };
+        Explanation::new(&subject, &resolved)
+    }
+
+    /// Everything that is wrong with the configuration of this runtime and of every annotated function.
+    pub(crate) fn validate(&self) -> Result<(), ConfigErrors> {
+        let understood = self.understood();
+        let mut problems: Vec<Problem> = understood.environment.problems.clone();
+        for (kind, settings) in &lock(&self.0.origins).profiles {
+            problems.extend(check(settings, &format!("the {kind} profile")));
+        }
+        let mut conflicts = Vec::new();
+        let mut asked: BTreeMap<&str, (BreakerConfig, String)> = BTreeMap::new();
+        let mut all: Vec<_> = sites().collect();
+        all.sort_by_key(|site| (site.spec().file, site.spec().line));
+        for site in all {
+            let spec = site.spec();
+            let resolved = self.resolve(site);
+            if let Some(breaker) = spec.breaker_name_of(site.operation()) {
+                let second = (breaker_config(spec, &resolved), location(spec));
+                match asked.get(breaker) {
+                    None => drop(asked.insert(breaker, second)),
+                    Some((config, _)) if config.agrees_with(&second.0) => {}
+                    Some(first) => conflicts.push(Conflict::new(
+                        breaker,
+                        &first.1,
+                        &second.1,
+                        first.0.differences(&second.0),
+                    )),
+                }
+            }
+            if let Some((name, config)) = spec.service {
+                problems.extend(config().problems(name));
+            }
+            problems.extend(resolved.problems);
+        }
+        ConfigErrors::check(problems, conflicts)
+    }
+
+    /// Changes where configuration comes from; policies are resolved anew, breakers keep their state.
+    pub(crate) fn configure(&self, change: impl FnOnce(&mut Origins)) {
+        let mut origins = lock(&self.0.origins);
+        change(&mut origins);
+        origins.understood = None;
+        drop(origins);
+        self.forget_policies();
+    }
+
+    /// Forgets everything: breakers, windows, health, resolved policies, the environment as it was read.
+    pub(crate) fn reset(&self) {
+        lock(&self.0.origins).understood = None;
+        lock(&self.0.services).clear();
+        self.0.registry.reset();
+        self.forget_policies();
+    }
+
+    fn forget_policies(&self) {
+        let forgotten = std::mem::take(&mut *lock(&self.0.policies));
+        if self.0.is_process {
+            sites().for_each(Site::forget);
+        }
+        drop(forgotten);
+    }
+}
+
+impl Origins {
+    fn understand(&self) -> Understood {
+        let mut profiles = Profiles::built_in();
+        for site in sites() {
+            profiles.declare(site.spec().operation_type);
+        }
+        for (kind, settings) in &self.profiles {
+            profiles.set(kind, settings.clone());
+        }
+        let operations: Vec<_> = sites().map(Site::operation).collect();
+        let environment = match &self.variables {
+            Some(pairs) => Environment::from_pairs(pairs.iter().cloned()),
+            None => Environment::from_process(),
+        };
+        let environment = environment.parse(self.prefix.as_deref(), &profiles, &operations);
+        Understood { profiles, environment, overrides: self.overrides.clone() }
+    }
+}
+
+fn location(spec: &Spec) -> String {
+    format!("{}:{}", spec.file, spec.line)
+}
+
+fn layers(spec: &Spec) -> Layers {
+    Layers {
+        fallback: spec.layers.fallback,
+        deadline: spec.layers.deadline,
+        retry: spec.layers.retry,
+        breaker: spec.layers.breaker,
+        breaker_per_call: spec.breaker_per_call,
+        timeout: spec.layers.timeout.is_some(),
+        health: spec.service.is_some(),
+    }
+}
+
+fn breaker_config(spec: &Spec, resolved: &Resolved) -> BreakerConfig {
+    let mut config = BreakerConfig::new()
+        .failure_threshold(resolved.failure_threshold)
+        .success_threshold(resolved.success_threshold)
+        .recovery_timeout(resolved.recovery_timeout)
+        .window(resolved.window)
+        .min_calls(resolved.min_calls)
+        .half_open_max_calls(resolved.half_open_max_calls)
+        .recovery_backoff(resolved.recovery_backoff)
+        .recovery_jitter(resolved.recovery_jitter)
+        .critical(spec.critical);
+    config.failure_rate = resolved.failure_rate;
+    config.slow_call_rate = resolved.slow_call_rate;
+    config.slow_call_duration = resolved.slow_call_duration;
+    config.max_recovery_timeout = resolved.max_recovery_timeout;
+    let attempt = (spec.layers.timeout.is_some() && resolved.enable_timeout).then_some(resolved.timeout);
+    let lease = attempt.map_or(resolved.recovery_timeout, |timeout| {
+        timeout.saturating_mul(2).max(resolved.recovery_timeout)
+    });
+    config.probe_lease(lease)
+}
+
+fn conflict(disagreement: &Disagreement) -> Conflict {
+    let Disagreement { breaker, first, second } = disagreement;
+    Conflict::new(*breaker, &first.1, &second.1, first.0.differences(&second.0))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing of the user runs under these locks.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A thread's stay in a runtime.
+#[derive(Debug)]
+pub(crate) struct Entered {
+    around: Option<Runtime>,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        let left = SCOPE.replace(self.around.take());
+        SCOPES.fetch_sub(1, Ordering::Relaxed);
+        drop(left);
+    }
+}
+
+/// See [`Runtime::announce`].
+#[derive(Debug)]
+pub(crate) struct Announced;
+
+impl Drop for Announced {
+    fn drop(&mut self) {
+        SCOPES.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What a body that moves to a worker thread must find there: scope, deadline, span, tokio runtime.
+#[derive(Debug)]
+pub(crate) struct Surroundings {
+    scope: Option<Runtime>,
+    deadline: Moment,
+    tokio: Option<tokio::runtime::Handle>,
+    dispatch: tracing::Dispatch,
+    span: tracing::Span,
+}
+
+impl Surroundings {
+    pub(crate) fn capture() -> Self {
+        let scope = if scopes_are_active() { SCOPE.with_borrow(Clone::clone) } else { None };
+        Self {
+            scope,
+            deadline: current_deadline(),
+            tokio: tokio::runtime::Handle::try_current().ok(),
+            dispatch: tracing::dispatcher::get_default(Clone::clone),
+            span: tracing::Span::current(),
+        }
+    }
+
+    /// Runs `body` in them, with the deadline `until` besides.
+    pub(crate) fn within<R>(self, until: Moment, body: impl FnOnce() -> R) -> R {
+        let Self { scope, deadline, tokio, dispatch, span } = self;
+        let _scope = scope.as_ref().map(Runtime::enter);
+        let _deadline = Ambient::enter(until.min(deadline));
+        let _tokio = tokio.as_ref().map(tokio::runtime::Handle::enter);
+        tracing::dispatcher::with_default(&dispatch, || span.in_scope(body))
+    }
+}

@@ -1,0 +1,322 @@
+//! The static that every annotated function has: what was written, and the policy it was resolved to.
+
+use std::fmt;
+use std::ops::Deref;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::health::HealthConfig;
+use crate::policy::Policy;
+use crate::profile::Settings;
+use crate::runtime::{self, Runtime};
+use crate::timeout::TimeoutMode;
+
+/// Attributes one function may carry.
+const MOST_ATTRIBUTES: usize = 8;
+
+/// Which layers the attributes generated. Profiles and the environment tune their numbers; they add none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Layers {
+    pub(crate) fallback: bool,
+    pub(crate) deadline: bool,
+    pub(crate) retry: bool,
+    pub(crate) breaker: bool,
+    pub(crate) timeout: Option<TimeoutMode>,
+}
+
+/// What was written on one function.
+#[derive(Clone, Copy)]
+pub struct Spec {
+    pub(crate) function: &'static str,
+    pub(crate) module: &'static str,
+    pub(crate) file: &'static str,
+    pub(crate) line: u32,
+    pub(crate) is_async: bool,
+    attributes: [&'static str; MOST_ATTRIBUTES],
+    pub(crate) operation_type: &'static str,
+    pub(crate) operation_name: Option<&'static str>,
+    pub(crate) breaker_name: Option<&'static str>,
+    pub(crate) service: Option<(&'static str, fn() -> HealthConfig)>,
+    pub(crate) layers: Layers,
+    pub(crate) breaker_per_call: bool,
+    pub(crate) retry_on_open: bool,
+    pub(crate) critical: bool,
+    pub(crate) written: fn() -> Settings,
+}
+
+impl Spec {
+    /// A function that nothing was written about.
+    pub const fn new(function: &'static str, module: &'static str, file: &'static str, line: u32) -> Self {
+        Self {
+            function,
+            module,
+            file,
+            line,
+            is_async: false,
+            attributes: [""; MOST_ATTRIBUTES],
+            operation_type: "default",
+            operation_name: None,
+            breaker_name: None,
+            service: None,
+            layers: Layers { fallback: false, deadline: false, retry: false, breaker: false, timeout: None },
+            breaker_per_call: false,
+            retry_on_open: false,
+            critical: false,
+            written: Settings::new,
+        }
+    }
+
+    /// The function is async.
+    #[must_use]
+    pub const fn asynchronous(mut self) -> Self {
+        self.is_async = true;
+        self
+    }
+
+    /// One more attribute, in written order.
+    #[must_use]
+    pub const fn attribute(mut self, word: &'static str) -> Self {
+        let mut free = 0;
+        while free < MOST_ATTRIBUTES {
+            if self.attributes[free].is_empty() {
+                self.attributes[free] = word;
+                break;
+            }
+            free += 1;
+        }
+        self
+    }
+
+    /// The kind of operation, whose profile and variables apply.
+    #[must_use]
+    pub const fn operation_type(mut self, kind: &'static str) -> Self {
+        self.operation_type = kind;
+        self
+    }
+
+    /// The operation's own name, in variables, logs and health.
+    #[must_use]
+    pub const fn operation_name(mut self, name: &'static str) -> Self {
+        self.operation_name = Some(name);
+        self
+    }
+
+    /// The breaker's name, where it is not the operation's.
+    #[must_use]
+    pub const fn breaker_name(mut self, name: &'static str) -> Self {
+        self.breaker_name = Some(name);
+        self
+    }
+
+    /// The service whose health the calls tell.
+    #[must_use]
+    pub const fn service(mut self, name: &'static str, config: fn() -> HealthConfig) -> Self {
+        self.service = Some((name, config));
+        self
+    }
+
+    /// The retry layer.
+    #[must_use]
+    pub const fn retry(mut self) -> Self {
+        self.layers.retry = true;
+        self
+    }
+
+    /// The breaker layer.
+    #[must_use]
+    pub const fn breaker(mut self) -> Self {
+        self.layers.breaker = true;
+        self
+    }
+
+    /// The attempt timeout layer.
+    #[must_use]
+    pub const fn timeout(mut self, mode: TimeoutMode) -> Self {
+        self.layers.timeout = Some(mode);
+        self
+    }
+
+    /// The deadline layer.
+    #[must_use]
+    pub const fn deadline(mut self) -> Self {
+        self.layers.deadline = true;
+        self
+    }
+
+    /// The fallback layer.
+    #[must_use]
+    pub const fn fallback(mut self) -> Self {
+        self.layers.fallback = true;
+        self
+    }
+
+    /// `breaker_scope = "call"`.
+    #[must_use]
+    pub const fn breaker_per_call(mut self) -> Self {
+        self.breaker_per_call = true;
+        self
+    }
+
+    /// `retry_on_open = true`.
+    #[must_use]
+    pub const fn retry_on_open(mut self) -> Self {
+        self.retry_on_open = true;
+        self
+    }
+
+    /// `critical = true`.
+    #[must_use]
+    pub const fn critical(mut self) -> Self {
+        self.critical = true;
+        self
+    }
+
+    /// The attributes' arguments.
+    #[must_use]
+    pub const fn written(mut self, settings: fn() -> Settings) -> Self {
+        self.written = settings;
+        self
+    }
+
+    /// The name of the breaker, where there is one.
+    pub(crate) fn breaker_name_of(&self, operation: &'static str) -> Option<&'static str> {
+        self.layers.breaker.then(|| self.breaker_name.unwrap_or(operation))
+    }
+
+    /// Whether any layer may answer in the function's place.
+    pub(crate) fn can_refuse(&self) -> bool {
+        self.layers.breaker || self.layers.deadline || self.layers.timeout.is_some()
+    }
+
+    pub(crate) fn attributes(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let attributes = self.attributes;
+        attributes.into_iter().filter(|word| !word.is_empty())
+    }
+}
+
+impl fmt::Debug for Spec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}::{} at {}:{}", self.module, self.function, self.file, self.line)
+    }
+}
+
+/// An annotated function: what was written, and what it was resolved to.
+#[derive(Debug)]
+pub struct Site {
+    spec: Spec,
+    /// The policy in force in the process's own runtime; null until the first call and after a reset.
+    cached: AtomicPtr<Policy>,
+    /// Every policy the process's runtime ever resolved here. They are never freed, because a call may still follow
+    /// one; an equal one is used again, so their number is that of different configurations seen.
+    resolved: Mutex<Vec<&'static Policy>>,
+}
+
+impl Site {
+    /// The static of one function.
+    pub const fn new(spec: Spec) -> Self {
+        Self { spec, cached: AtomicPtr::new(ptr::null_mut()), resolved: Mutex::new(Vec::new()) }
+    }
+
+    pub(crate) fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    /// The operation's name: the written one, or `module::function`, with the line where two functions would share
+    /// that.
+    pub(crate) fn operation(&'static self) -> &'static str {
+        if let Some(name) = self.spec.operation_name {
+            return name;
+        }
+        let alike = |other: &Spec| {
+            other.operation_name.is_none()
+                && (other.module, other.function) == (self.spec.module, self.spec.function)
+                && (other.file, other.line) != (self.spec.file, self.spec.line)
+        };
+        let path = format!("{}::{}", self.spec.module, self.spec.function);
+        let path = match sites().any(|site| alike(&site.spec)) {
+            true => format!("{path}:{}", self.spec.line),
+            false => path,
+        };
+        let plain = |c: char| if c.is_ascii_alphanumeric() || "_.:-".contains(c) { c } else { '_' };
+        let name: String = path.chars().map(plain).collect();
+        // Too long a path keeps its end, which tells functions apart.
+        let name = &name[name.len().saturating_sub(128)..];
+        crate::name::intern(name).unwrap_or(self.spec.function)
+    }
+
+    /// The policy to follow now.
+    #[inline]
+    pub(crate) fn policy(&'static self) -> PolicyRef {
+        if !runtime::scopes_are_active()
+            && let Some(policy) = self.kept()
+        {
+            return PolicyRef::Lasting(policy);
+        }
+        self.resolve()
+    }
+
+    /// The process's policy, if it is resolved.
+    #[inline]
+    pub(crate) fn kept(&self) -> Option<&'static Policy> {
+        let cached = self.cached.load(Ordering::Acquire);
+        // SAFETY: `cached` is null or was stored by `keep` from a `&'static Policy`, which is never freed.
+        #[allow(unsafe_code, reason = "a resettable pointer to a value that is never freed")]
+        unsafe {
+            cached.as_ref()
+        }
+    }
+
+    #[cold]
+    fn resolve(&'static self) -> PolicyRef {
+        Runtime::current().policy_of(self)
+    }
+
+    /// Makes `policy` the one that calls follow, unless an equal one was resolved before.
+    pub(crate) fn keep(&self, policy: Policy) -> &'static Policy {
+        let mut resolved = self.resolved.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = resolved.iter().copied().find(|known| known.is_same(&policy));
+        let policy = known.unwrap_or_else(|| {
+            let policy: &'static Policy = Box::leak(Box::new(policy));
+            resolved.push(policy);
+            policy
+        });
+        self.cached.store(ptr::from_ref(policy).cast_mut(), Ordering::Release);
+        policy
+    }
+
+    /// The next call resolves anew.
+    pub(crate) fn forget(&self) {
+        self.cached.store(ptr::null_mut(), Ordering::Release);
+    }
+}
+
+/// A policy of the process's runtime, or of a test's scope.
+#[derive(Debug)]
+pub(crate) enum PolicyRef {
+    Lasting(&'static Policy),
+    Scoped(Arc<Policy>),
+}
+
+impl Deref for PolicyRef {
+    type Target = Policy;
+
+    #[inline]
+    fn deref(&self) -> &Policy {
+        match self {
+            Self::Lasting(policy) => policy,
+            Self::Scoped(policy) => policy,
+        }
+    }
+}
+
+/// A site in the list the linker makes: every annotated function is known before its first call.
+#[derive(Debug)]
+pub struct Listed(pub &'static Site);
+
+inventory::collect!(Listed);
+
+/// Every annotated function of the binary.
+pub(crate) fn sites() -> impl Iterator<Item = &'static Site> {
+    inventory::iter::<Listed>.into_iter().map(|listed| listed.0)
+}

@@ -1,0 +1,3 @@
+//! How the library is seen from outside.
+
+pub(crate) mod tracing;

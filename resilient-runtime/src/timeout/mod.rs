@@ -1,0 +1,31 @@
+//! Time limits: of an attempt, of a whole call, for async functions and for sync ones.
+
+mod deadline;
+pub(crate) mod pool;
+mod timer;
+
+pub use deadline::Deadline;
+pub(crate) use deadline::{Ambient, current as current_deadline};
+pub(crate) use timer::Timer;
+
+/// How a function's `timeout` is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeoutMode {
+    /// Async: the body is dropped at the limit.
+    Poll,
+    /// Sync: the body runs on a worker thread and its caller is released at the limit.
+    Thread,
+    /// Sync: the body runs in place, sees what time is left, and a late result is an error.
+    Deadline,
+}
+
+impl TimeoutMode {
+    /// The mode as `explain` spells it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Poll => "dropped at the limit",
+            Self::Thread => "thread",
+            Self::Deadline => "deadline",
+        }
+    }
+}
