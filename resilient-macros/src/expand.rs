@@ -5,7 +5,7 @@ use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{FnArg, Pat, Path, Type, TypeInfer};
 
-use crate::item::{FutureTail, GuardedFn, Shape, each_binding, erase_opaque};
+use crate::item::{FutureTail, GuardedFn, Shape, each_binding, erase_opaque, is_plain};
 use crate::plan::{Capture, Health, Judgement, Plan, RetryOnly, Setting, TimeLimit};
 
 /// Prints the guarded function.
@@ -67,7 +67,11 @@ pub(crate) fn expand(function: GuardedFn, plan: &Plan, imports: &[Path]) -> Toke
         }
     };
     let body = in_braces(body, site);
-    quote!(#(#attrs)* #vis #defaultness #sig #body)
+    // Handing `_unused` on to the fallback is no use of it by the user.
+    let hands_on = plan.fallback.is_some()
+        && plan.bindings.iter().any(|(binding, _)| binding.ident.to_string().starts_with('_'));
+    let quiet = hands_on.then(|| quote_spanned!(site=> #[allow(clippy::used_underscore_binding)]));
+    quote!(#(#attrs)* #quiet #vis #defaultness #sig #body)
 }
 
 /// The item as it was, for an editor to go on with after an error.
@@ -81,7 +85,10 @@ pub(crate) fn plain(mut function: GuardedFn, imports: &[Path]) -> TokenStream {
 
 /// Keeps the imports of attributes that were taken off the function from being reported as unused.
 fn uses(imports: &[Path]) -> TokenStream {
-    imports.iter().map(|path| quote_spanned!(Span::mixed_site()=> #[allow(unused_imports)] use #path as _;)).collect()
+    imports
+        .iter()
+        .map(|path| quote_spanned!(Span::mixed_site()=> #[allow(unused_imports)] use #path as _;))
+        .collect()
 }
 
 fn in_braces(tokens: TokenStream, span: Span) -> Group {
@@ -141,21 +148,25 @@ impl Arguments {
             match argument {
                 FnArg::Receiver(receiver) => {
                     let token = receiver.self_token;
-                    let hoisted = plan.bindings.iter().find(|(binding, _)| binding.ident == "__self" && binding.hoisted);
+                    let hoisted = plan
+                        .bindings
+                        .iter()
+                        .find(|(binding, _)| binding.ident == "__self" && binding.hoisted);
                     arguments.passed.push(
-                        hoisted.map_or_else(|| token.to_token_stream(), |(own, _)| own.ident.to_token_stream()),
+                        hoisted
+                            .map_or_else(|| token.to_token_stream(), |(own, _)| own.ident.to_token_stream()),
                     );
                     if capture(plan, &Ident::new("self", token.span), false) == Some(Capture::Unique) {
                         receiver.mutability = Some(syn::Token![mut](site));
                     }
                 }
                 FnArg::Typed(typed) => {
-                    if plan.fallback.is_some() && !matches!(&*typed.pat, Pat::Ident(pat) if pat.subpat.is_none()) {
+                    if plan.fallback.is_some() && !is_plain(&typed.pat) {
                         let name = format_ident!("arg{at}", span = site);
                         let pat = std::mem::replace(&mut *typed.pat, Pat::Ident(plain_pattern(&name)));
                         arguments.passed.push(name.to_token_stream());
                         if !matches!(pat, Pat::Wild(_)) {
-                            arguments.take_apart(plan, &pat, &name);
+                            arguments.take_apart(plan, pat, &name, false);
                         }
                         continue;
                     }
@@ -175,9 +186,8 @@ impl Arguments {
         let mut kept = Vec::new();
         for line in lines {
             let mut line = line.clone();
-            if plan.fallback.is_some() && !matches!(line.pat, Pat::Ident(_)) {
-                let (pat, source) = (line.pat, line.source);
-                self.take_apart(plan, &pat, &source);
+            if plan.fallback.is_some() && !is_plain(&line.pat) {
+                self.take_apart(plan, line.pat, &line.source, true);
                 continue;
             }
             fit(plan, &mut line.pat, true);
@@ -188,7 +198,8 @@ impl Arguments {
     }
 
     /// Takes a copy of a whole argument apart at the start of every attempt.
-    fn take_apart(&mut self, plan: &Plan, pat: &Pat, source: &Ident) {
+    fn take_apart(&mut self, plan: &Plan, mut pat: Pat, source: &Ident, hoisted: bool) {
+        fit(plan, &mut pat, hoisted);
         let span = Span::mixed_site().located_at(pat.span());
         let private = plan.paths.private(span);
         self.prepared.extend(quote_spanned!(span=> let #pat = #private::fresh(&#source);));
@@ -200,14 +211,16 @@ impl Arguments {
             let (ident, cfgs) = (&binding.ident, &binding.cfgs);
             match capture {
                 Capture::AsUsed => {}
-                Capture::Unique => self.borrowed.extend(quote_spanned!(site=> #(#cfgs)* let _ = &mut #ident;)),
+                Capture::Unique => {
+                    self.borrowed.extend(quote_spanned!(site=> #(#cfgs)* let _ = &mut #ident;))
+                }
                 Capture::Copied => {
                     let span = site.located_at(ident.span());
                     let private = plan.paths.private(span);
                     // On its own the copy is captured as the body uses it; `mut` is for the unique borrow.
                     let borrows = plan.is_async();
                     let mutable = (binding.mutable || borrows).then(|| quote_spanned!(site=> mut));
-                    self.prepared.extend(quote_spanned!(span=> #(#cfgs)* let #mutable #ident = #private::fresh(&#ident);));
+                    self.prepared.extend(quote_spanned!(span=> #(#cfgs)* #[allow(clippy::shadow_reuse)] let #mutable #ident = #private::fresh(&#ident);));
                     if borrows {
                         self.borrowed.extend(quote_spanned!(site=> #(#cfgs)* let _ = &mut #ident;));
                     }
@@ -222,7 +235,8 @@ fn plain_pattern(ident: &Ident) -> syn::PatIdent {
 }
 
 fn capture(plan: &Plan, ident: &Ident, hoisted: bool) -> Option<Capture> {
-    let found = plan.bindings.iter().find(|(binding, _)| binding.ident == *ident && binding.hoisted == hoisted);
+    let found =
+        plan.bindings.iter().find(|(binding, _)| binding.ident == *ident && binding.hoisted == hoisted);
     found.map(|(_, capture)| *capture)
 }
 
@@ -324,11 +338,18 @@ fn call(plan: &Plan, output: &Output, arguments: &Arguments, body: &Group) -> To
             ::core::result::Result::Err(refused) => ::core::result::Result::Err(refused),
         }
     };
+    // A rule of the user's is about the function's error: a time limit is shown to it as one.
+    let judged = (plan.judges_errors() && plan.timeout.is_some() && plan.fallback.is_none()).then(|| {
+        let span = site.located_at(output.span);
+        let (private, ty, out) = (plan.paths.private(span), &output.ty, Ident::new("out", site));
+        quote_spanned!(span=> let #out = #private::timeout_as_error::<#ty>(#out);)
+    });
     let run = if plan.retry.is_some() {
         let pause = Ident::new(if plan.is_async() { "pause" } else { "pause_blocking" }, site);
         quote_spanned! {site=>
             let out = loop {
                 let out = #once;
+                #judged
                 match call.settle(&out, #verdict) {
                     ::core::option::Option::None => break out,
                     ::core::option::Option::Some(delay) => call.#pause(delay) #await_,
@@ -338,6 +359,7 @@ fn call(plan: &Plan, output: &Output, arguments: &Arguments, body: &Group) -> To
     } else {
         quote_spanned! {site=>
             let out = #once;
+            #judged
             let _ = call.settle(&out, #verdict);
         }
     };
@@ -355,6 +377,9 @@ fn attempt(plan: &Plan, output: &Output, arguments: &Arguments, body: &Group) ->
     let private = plan.paths.private(site);
     let Arguments { borrowed, .. } = arguments;
     let Output { ty, .. } = output;
+    // A block of the user's own would be told that its braces are not needed.
+    let mut body = body.clone();
+    body.set_span(site.located_at(body.span()));
     let owns = (!plan.runs_again()).then(|| quote_spanned!(site=> move));
     match plan.timeout {
         _ if plan.is_async() => {
@@ -393,19 +418,19 @@ fn verdict(plan: &Plan) -> TokenStream {
             },
         },
     };
-    let ignored = ignore.as_ref().map(|pattern| {
-        quote_spanned!(site=> .ignore_if(::core::matches!(error, #pattern)))
-    });
+    let ignored =
+        ignore.as_ref().map(|pattern| quote_spanned!(site=> .ignore_if(::core::matches!(error, #pattern))));
     let retried = match retry {
         RetryOnly::Any => None,
         RetryOnly::Matching(pattern) => {
             Some(quote_spanned!(site=> .retry_only_if(::core::matches!(error, #pattern))))
         }
-        RetryOnly::Passing(rule) => Some(quote_spanned!(site=> .retry_only_if(#private::judge(error, #rule)))),
+        RetryOnly::Passing(rule) => {
+            Some(quote_spanned!(site=> .retry_only_if(#private::judge(error, #rule))))
+        }
     };
-    // A pattern has to know the error's type, so it is matched on the result itself.
-    let patterns = ignore.is_some() || matches!(retry, RetryOnly::Matching(_) | RetryOnly::Passing(_));
-    let (parts, subject) = if patterns {
+    // A rule has to know the error's type, so it is matched on the result itself.
+    let (parts, subject) = if plan.judges_errors() {
         (None, quote_spanned!(site=> ret))
     } else {
         (

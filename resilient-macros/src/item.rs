@@ -100,6 +100,8 @@ pub(crate) struct Binding {
     pub(crate) mutable: bool,
     /// Its type is not, by its look, a reference.
     pub(crate) owned: bool,
+    /// Part of an argument that is a pattern.
+    pub(crate) in_pattern: bool,
     /// Bound by one of `async_trait`'s leading `let` lines rather than by the signature.
     pub(crate) hoisted: bool,
     pub(crate) cfgs: Vec<Attribute>,
@@ -153,10 +155,6 @@ impl ToTokens for Hoisted {
 }
 
 impl GuardedFn {
-    pub(crate) fn name(&self) -> String {
-        self.sig.ident.unraw().to_string()
-    }
-
     /// The written return type.
     pub(crate) fn output(&self) -> Option<&Type> {
         match &self.sig.output {
@@ -198,11 +196,18 @@ impl GuardedFn {
                 FnArg::Receiver(_) => line.source == "self",
                 FnArg::Typed(typed) => matches!(&*typed.pat, Pat::Ident(pat) if pat.ident == line.source),
             });
+            let pat = match (moved, argument) {
+                (Some(line), _) => Some(&line.pat),
+                (None, FnArg::Typed(typed)) => Some(&*typed.pat),
+                (None, FnArg::Receiver(_)) => None,
+            };
+            let in_pattern = pat.is_some_and(|pat| !is_plain(pat));
             let mut add = |ident: &Ident, mutable: bool, owned: bool| {
                 bindings.push(Binding {
                     ident: ident.clone(),
                     mutable,
                     owned,
+                    in_pattern,
                     hoisted: moved.is_some(),
                     cfgs: cfgs.clone(),
                 });
@@ -283,6 +288,11 @@ pub(crate) fn is_reference(ty: &Type) -> bool {
 
 fn is_pinned_reference(ty: &Type) -> bool {
     last_segment(ty).is_some_and(|(name, types)| name == "Pin" && types.iter().any(|ty| is_reference(ty)))
+}
+
+/// A name, `mut` or not, and nothing else.
+pub(crate) fn is_plain(pat: &Pat) -> bool {
+    matches!(pat, Pat::Ident(pat) if pat.subpat.is_none())
 }
 
 /// Calls `visit` for every name a pattern binds by value; `false` where `mut` may not be put in front of it.
@@ -596,8 +606,6 @@ pub(crate) fn why_not_sendable(ty: &Type, parameters: &[&Ident]) -> Option<Strin
             },
             TokenTree::Ident(ident) => {
                 let name = ident.to_string();
-                let parameter = parameters.contains(&ident)
-                    || (name.len() == 1 && name.starts_with(|letter: char| letter.is_ascii_uppercase()));
                 match name.as_str() {
                     "impl" => "has an `impl` type".to_owned(),
                     "dyn" if !sendable => "is a trait object without `Send`".to_owned(),
@@ -605,7 +613,7 @@ pub(crate) fn why_not_sendable(ty: &Type, parameters: &[&Ident]) -> Option<Strin
                     "Rc" | "MutexGuard" | "RwLockReadGuard" | "RwLockWriteGuard" | "Ref" | "RefMut" => {
                         format!("has an `{name}`, which stays on its thread")
                     }
-                    _ if parameter => format!("depends on the type parameter `{name}`"),
+                    _ if parameters.contains(&ident) => format!("depends on the type parameter `{name}`"),
                     _ => continue,
                 }
             }

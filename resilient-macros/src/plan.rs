@@ -104,6 +104,11 @@ impl Plan {
         self.deadline || self.breaker.is_some() || self.timeout.is_some()
     }
 
+    /// Whether a pattern or rule of the user's looks at errors.
+    pub(crate) fn judges_errors(&self) -> bool {
+        self.judgement.ignore.is_some() || !matches!(self.judgement.retry, RetryOnly::Any)
+    }
+
     pub(crate) fn is_async(&self) -> bool {
         !matches!(self.shape, Shape::Sync)
     }

@@ -9,7 +9,9 @@ use quote::{ToTokens, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{FnArg, LitStr, Type};
 
-use crate::args::{Args, Backoff, Count, Exhausted, Float, Jitter, Keyed, Length, Scope, Text, Threshold, Window};
+use crate::args::{
+    Args, Backoff, Count, Exhausted, Float, Jitter, Keyed, Length, Scope, Text, Threshold, Window,
+};
 use crate::args::{TimeoutMode, Written};
 use crate::attributes::Layer;
 use crate::diagnostics::{Errors, list};
@@ -18,7 +20,12 @@ use crate::paths::Paths;
 use crate::plan::{Breaker, Capture, Health, Judgement, Plan, Retry, RetryOnly, Setting, TimeLimit};
 
 /// Decides everything, or reports everything that stands against it.
-pub(crate) fn validate(written: &[Written], args: Args, function: &GuardedFn, errors: &mut Errors) -> Option<Plan> {
+pub(crate) fn validate(
+    written: &[Written],
+    args: Args,
+    function: &GuardedFn,
+    errors: &mut Errors,
+) -> Option<Plan> {
     // No `..`: a new key does not compile until somebody decides what it means.
     let Args {
         operation_name,
@@ -86,7 +93,10 @@ pub(crate) fn validate(written: &[Written], args: Args, function: &GuardedFn, er
                 if let Some(own) = own {
                     errors.at(
                         &switch.key,
-                        format!("`{} = false` contradicts `#[{}]`; remove one of them", switch.key, own.word.name),
+                        format!(
+                            "`{} = false` contradicts `#[{}]`; remove one of them",
+                            switch.key, own.word.name
+                        ),
                     );
                 }
                 false
@@ -100,40 +110,58 @@ pub(crate) fn validate(written: &[Written], args: Args, function: &GuardedFn, er
     let has_health = written.iter().any(|attribute| attribute.asks_for(Layer::Health));
 
     // Keys of layers that are not there.
-    needs(errors, has_retry, "retry", "#[retry_with_backoff]", &enable_retry, &[
-        key(&attempts),
-        key(&base_delay),
-        key(&max_delay),
-        key(&exponential_base),
-        key(&jitter),
-        key(&backoff),
-        key(&retry_on),
-        key(&retry_if),
-        key(&retry_on_open),
-        key(&exhausted),
-    ]);
-    needs(errors, has_breaker, "a circuit breaker", "#[circuit_breaker]", &enable_circuit_breaker, &[
-        key(&name),
-        key(&failure_threshold),
-        key(&success_threshold),
-        key(&recovery_timeout),
-        key(&failure_rate),
-        key(&window),
-        key(&min_calls),
-        key(&slow_call_rate),
-        key(&slow_call_duration),
-        key(&half_open_max_calls),
-        key(&recovery_backoff),
-        key(&max_recovery_timeout),
-        key(&recovery_jitter),
-        key(&breaker_scope),
-        key(&critical),
-        if has_retry { key(&retry_on_open) } else { None },
-    ]);
-    needs(errors, has_timeout, "a time limit", "#[with_timeout]", &enable_timeout, &[
-        key(&timeout),
-        key(&timeout_mode),
-    ]);
+    needs(
+        errors,
+        has_retry,
+        "retry",
+        "#[retry_with_backoff]",
+        &enable_retry,
+        &[
+            key(&attempts),
+            key(&base_delay),
+            key(&max_delay),
+            key(&exponential_base),
+            key(&jitter),
+            key(&backoff),
+            key(&retry_on),
+            key(&retry_if),
+            key(&retry_on_open),
+            key(&exhausted),
+        ],
+    );
+    needs(
+        errors,
+        has_breaker,
+        "a circuit breaker",
+        "#[circuit_breaker]",
+        &enable_circuit_breaker,
+        &[
+            key(&name),
+            key(&failure_threshold),
+            key(&success_threshold),
+            key(&recovery_timeout),
+            key(&failure_rate),
+            key(&window),
+            key(&min_calls),
+            key(&slow_call_rate),
+            key(&slow_call_duration),
+            key(&half_open_max_calls),
+            key(&recovery_backoff),
+            key(&max_recovery_timeout),
+            key(&recovery_jitter),
+            key(&breaker_scope),
+            key(&critical),
+            if has_retry { key(&retry_on_open) } else { None },
+        ],
+    );
+    needs(
+        errors,
+        has_timeout,
+        "a time limit",
+        "#[with_timeout]",
+        &enable_timeout,
+        &[key(&timeout), key(&timeout_mode)],
+    );
     if !has_retry && !has_breaker && !has_health {
         for key in [key(&ignore), key(&failure_if)].into_iter().flatten() {
             errors.at(key, format!("`{key}` tells failures from successes, but no layer here counts them"));
@@ -161,9 +189,18 @@ pub(crate) fn validate(written: &[Written], args: Args, function: &GuardedFn, er
     if let Some(attempts) = &attempts {
         let retries = attempts.key == "max_retries";
         let hint = "; it counts the first call: 1 is one attempt and no retry";
-        at_least(errors, &attempts.key, &attempts.value, i128::from(!retries), if retries { "" } else { hint });
+        at_least(
+            errors,
+            &attempts.key,
+            &attempts.value,
+            i128::from(!retries),
+            if retries { "" } else { hint },
+        );
     }
-    for count in [&success_threshold, &min_calls, &half_open_max_calls, &health_window, &min_samples].into_iter().flatten() {
+    for count in [&success_threshold, &min_calls, &half_open_max_calls, &health_window, &min_samples]
+        .into_iter()
+        .flatten()
+    {
         at_least(errors, &count.key, &count.value, 1, "");
     }
     if let Some(Keyed { key, value: Threshold::Count(count) }) = &failure_threshold {
@@ -177,7 +214,9 @@ pub(crate) fn validate(written: &[Written], args: Args, function: &GuardedFn, er
     for factor in [&exponential_base, &recovery_backoff].into_iter().flatten() {
         in_range(errors, &factor.key, &factor.value, 1.0..=f64::MAX, "must be at least 1.0");
     }
-    for rate in [&failure_rate, &slow_call_rate, &degraded_error_rate, &unhealthy_error_rate].into_iter().flatten() {
+    for rate in
+        [&failure_rate, &slow_call_rate, &degraded_error_rate, &unhealthy_error_rate].into_iter().flatten()
+    {
         in_range(errors, &rate.key, &rate.value, f64::MIN_POSITIVE..=1.0, "must be over 0.0 and at most 1.0");
     }
     if let Some(Keyed { key, value: Jitter::Share(share) }) = &jitter {
@@ -209,35 +248,51 @@ pub(crate) fn validate(written: &[Written], args: Args, function: &GuardedFn, er
     if let (Some(on), Some(rule)) = (&retry_on, &retry_if) {
         errors.at(
             &rule.key,
-            format!("`{}` and `{}` both choose the errors to retry; write the pattern in `retry_if`: \
-                 `retry_if = |error| matches!(error, ..)`", on.key, rule.key),
+            format!(
+                "`{}` and `{}` both choose the errors to retry; write the pattern in `retry_if`: \
+                 `retry_if = |error| matches!(error, ..)`",
+                on.key, rule.key
+            ),
         );
     }
     if let (Some(rate), None) = (&slow_call_rate, &slow_call_duration) {
         errors.at(&rate.key, "`slow_call_rate` needs `slow_call_duration`, from which on a call is slow");
     }
     if let (None, Some(duration)) = (&slow_call_rate, &slow_call_duration) {
-        errors.at(&duration.key, "`slow_call_duration` needs `slow_call_rate`, the share of slow calls that is too many");
+        errors.at(
+            &duration.key,
+            "`slow_call_duration` needs `slow_call_rate`, the share of slow calls that is too many",
+        );
     }
     if failure_rate.is_none() && slow_call_rate.is_none() {
         for key in [key(&window), key(&min_calls)].into_iter().flatten() {
-            errors.at(key, format!("`{key}` needs `failure_rate` or `slow_call_rate`: nothing else looks at the window"));
+            errors.at(
+                key,
+                format!("`{key}` needs `failure_rate` or `slow_call_rate`: nothing else looks at the window"),
+            );
         }
     }
     if has_health && service.is_none() {
         for health in written.iter().filter(|attribute| attribute.asks_for(Layer::Health)) {
             errors.at_span(
                 health.span,
-                format!("`#[{name}]` names the service: `#[{name}(\"external_api\")]`", name = health.word.name),
+                format!(
+                    "`#[{name}]` names the service: `#[{name}(\"external_api\")]`",
+                    name = health.word.name
+                ),
             );
         }
     }
 
     let bindings = shape.as_ref().map(|shape| function.bindings(shape)).unwrap_or_default();
     let limit = shape.as_ref().filter(|_| has_timeout).and_then(|shape| {
-        let own = written.iter().find(|attribute| attribute.asks_for(Layer::Timeout) && !attribute.word.whole);
-        let asked = timeout.as_ref().map(|timeout| (timeout.key.span(), timeout.name()));
-        let asked = asked.or(own.map(|own| (own.span, format!("#[{}]", own.word.name))));
+        let own =
+            written.iter().find(|attribute| attribute.asks_for(Layer::Timeout) && !attribute.word.whole);
+        let place = timeout.as_ref().map(|timeout| timeout.key.span()).or(own.map(|own| own.span));
+        let asked = place.map(|place| {
+            let name = own.map(|own| format!("#[{}]", own.word.name)).or(timeout.as_ref().map(Keyed::name));
+            (place, name.unwrap_or_default())
+        });
         time_limit(function, shape, timeout_mode.as_ref(), asked, errors)
     });
     if let (None, Some(mode), Some(Shape::Async | Shape::Future(_))) = (&limit, &timeout_mode, &shape)
@@ -246,13 +301,16 @@ pub(crate) fn validate(written: &[Written], args: Args, function: &GuardedFn, er
         errors.at(&mode.key, ASYNC_MODE);
     }
     if has_retry {
-        retryable(function, shape.as_ref(), fallback.is_some(), errors);
+        retryable(function, shape.as_ref(), errors);
     }
     let runs_again = has_retry || fallback.is_some();
     if let Some(clones) = &clones {
         check_clones(clones, &bindings, runs_again, function, errors);
     }
-    if runs_again && let Some(receiver) = function.sig.receiver() && receiver.mutability.is_some() {
+    if runs_again
+        && let Some(receiver) = function.sig.receiver()
+        && receiver.mutability.is_some()
+    {
         errors.at(
             receiver,
             format!(
@@ -268,11 +326,18 @@ pub(crate) fn validate(written: &[Written], args: Args, function: &GuardedFn, er
     let bindings = bindings
         .into_iter()
         .map(|binding| {
-            let in_thread = limit == Some(TimeLimit::Thread)
-                && mentions(&function.body.stream(), &binding.ident);
+            let in_thread =
+                limit == Some(TimeLimit::Thread) && mentions(&function.body.stream(), &binding.ident);
+            // The fallback needs the argument whole, so each attempt takes a copy of it apart.
+            let taken_apart = fallback.is_some() && binding.in_pattern;
             let capture = if !runs_again {
                 Capture::AsUsed
-            } else if copied.contains(&binding.ident) || in_thread || (binding.mutable && binding.ident != "self") {
+            } else if taken_apart {
+                if asynchronous && binding.owned { Capture::Unique } else { Capture::AsUsed }
+            } else if copied.contains(&binding.ident)
+                || in_thread
+                || (binding.mutable && binding.ident != "self")
+            {
                 Capture::Copied
             } else if asynchronous && binding.owned {
                 Capture::Unique
@@ -291,7 +356,9 @@ pub(crate) fn validate(written: &[Written], args: Args, function: &GuardedFn, er
         length("max_delay", max_delay),
         value("exponential_base", exponential_base),
         value("jitter", jitter),
-        backoff.map(|Keyed { key, value }| setting("backoff", key.span(), backoff_value(&value, krate.as_ref()))),
+        backoff.map(|Keyed { key, value }| {
+            setting("backoff", key.span(), backoff_value(&value, krate.as_ref()))
+        }),
         failure_threshold.map(|Keyed { key, value }| {
             setting("failure_threshold", key.span(), threshold_value(&value, krate.as_ref()))
         }),
@@ -366,8 +433,7 @@ pub(crate) fn validate(written: &[Written], args: Args, function: &GuardedFn, er
     })
 }
 
-const ASYNC_MODE: &str =
-    "an async function is dropped at its limit; `timeout_mode` is for sync functions";
+const ASYNC_MODE: &str = "an async function is dropped at its limit; `timeout_mode` is for sync functions";
 
 /// One policy per function, no attribute twice.
 fn attributes(written: &[Written], errors: &mut Errors) {
@@ -375,7 +441,8 @@ fn attributes(written: &[Written], errors: &mut Errors) {
         let name = attribute.word.name;
         let before = &written[..at];
         if before.iter().any(|earlier| earlier.word.name == name) {
-            errors.at_span(attribute.span, format!("`#[{name}]` is written twice; put its keys into one list"));
+            errors
+                .at_span(attribute.span, format!("`#[{name}]` is written twice; put its keys into one list"));
         } else if attribute.word.whole
             && let Some(earlier) = before.iter().find(|earlier| earlier.word.whole)
         {
@@ -394,10 +461,14 @@ fn attributes(written: &[Written], errors: &mut Errors) {
 fn signature(function: &GuardedFn, errors: &mut Errors) -> syn::Result<Shape> {
     let name = &function.sig.ident;
     if let Some(constness) = &function.sig.constness {
-        errors.at(constness, format!("`{name}` is a `const fn`; retries, breakers and time limits need run time"));
+        errors.at(
+            constness,
+            format!("`{name}` is a `const fn`; retries, breakers and time limits need run time"),
+        );
     }
     if let Some(variadic) = &function.sig.variadic {
-        errors.at(variadic, format!("`{name}` has a variable number of arguments, which cannot be passed on"));
+        errors
+            .at(variadic, format!("`{name}` has a variable number of arguments, which cannot be passed on"));
     }
     if let Some(never @ Type::Never(_)) = function.output() {
         errors.at(never, format!("`{name}` never returns, so there is nothing to guard"));
@@ -418,10 +489,13 @@ fn needs(
         return;
     }
     for key in keys.iter().copied().flatten() {
-        errors.at(key, match switch {
-            Some(switch) => format!("`{key}` needs {layer}, which `{} = false` removes", switch.key),
-            None => format!("`{key}` needs {layer}; add `{attribute}`"),
-        });
+        errors.at(
+            key,
+            match switch {
+                Some(switch) => format!("`{key}` needs {layer}, which `{} = false` removes", switch.key),
+                None => format!("`{key}` needs {layer}; add `{attribute}`"),
+            },
+        );
     }
 }
 
@@ -448,7 +522,9 @@ fn plain_name(errors: &mut Errors, written: Option<&Keyed<Text>>) {
     let name = text.value();
     let wrong = if name.is_empty() {
         "this one is empty".to_owned()
-    } else if let Some(letter) = name.chars().find(|letter| !letter.is_ascii_alphanumeric() && !"_.:-".contains(*letter)) {
+    } else if let Some(letter) =
+        name.chars().find(|letter| !letter.is_ascii_alphanumeric() && !"_.:-".contains(*letter))
+    {
         format!("this one has {letter:?}")
     } else if name.len() > LONGEST {
         format!("this one has {} characters", name.len())
@@ -483,7 +559,13 @@ fn at_least(errors: &mut Errors, key: &Ident, count: &Count, least: i128, hint: 
     }
 }
 
-fn in_range(errors: &mut Errors, key: &Ident, written: &Float, range: RangeInclusive<f64>, allowed: impl Display) {
+fn in_range(
+    errors: &mut Errors,
+    key: &Ident,
+    written: &Float,
+    range: RangeInclusive<f64>,
+    allowed: impl Display,
+) {
     if let Float::Known { value, text, span } = written
         && !range.contains(value)
     {
@@ -557,9 +639,8 @@ fn stays_here(function: &GuardedFn) -> Option<(TokenStream, String)> {
     let parameters = function.type_parameters();
     let argument = function.sig.inputs.iter().find_map(|argument| match argument {
         FnArg::Receiver(receiver) => Some((receiver.to_token_stream(), "it takes `self`".to_owned())),
-        FnArg::Typed(typed) => why_not_sendable(&typed.ty, &parameters).map(|why| {
-            (typed.to_token_stream(), format!("`{}` {why}", compact(&typed.pat)))
-        }),
+        FnArg::Typed(typed) => why_not_sendable(&typed.ty, &parameters)
+            .map(|why| (typed.to_token_stream(), format!("`{}` {why}", compact(&typed.pat)))),
     });
     argument.or_else(|| {
         let output = function.output()?;
@@ -573,7 +654,7 @@ fn compact(tokens: &impl ToTokens) -> String {
 }
 
 /// What cannot be done twice.
-fn retryable(function: &GuardedFn, shape: Option<&Shape>, _fallback: bool, errors: &mut Errors) {
+fn retryable(function: &GuardedFn, shape: Option<&Shape>, errors: &mut Errors) {
     let output = match shape {
         Some(Shape::Future(tail)) => Some(&tail.output),
         _ => function.output(),
@@ -604,12 +685,17 @@ fn check_clones(
     }
     for name in &clones.value.0 {
         if name == "self" {
-            errors.at(name, "`self` cannot be copied for an attempt; take `&self`, or clone what you need inside");
+            errors.at(
+                name,
+                "`self` cannot be copied for an attempt; take `&self`, or clone what you need inside",
+            );
             continue;
         }
         match bindings.iter().find(|binding| binding.ident == *name) {
             Some(binding) if binding.owned || binding.mutable => {}
-            Some(_) => errors.at(name, format!("`{name}` is a reference, which every attempt can use as it is")),
+            Some(_) => {
+                errors.at(name, format!("`{name}` is a reference, which every attempt can use as it is"))
+            }
             None => {
                 let known: Vec<String> = bindings
                     .iter()
@@ -631,7 +717,10 @@ fn check_clones(
 }
 
 fn setting(method: &str, span: Span, value: impl ToTokens) -> Setting {
-    Setting { method: Ident::new(method, span.resolved_at(Span::mixed_site())), value: value.to_token_stream() }
+    Setting {
+        method: Ident::new(method, span.resolved_at(Span::mixed_site())),
+        value: value.to_token_stream(),
+    }
 }
 
 fn value<T: ToTokens>(method: &str, written: Option<Keyed<T>>) -> Option<Setting> {

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use crate::breaker::CircuitBreaker;
 use crate::event::{Event, Subscription};
-use crate::health::{HealthConfig, ResilienceHealth, ServiceHealth};
-use crate::name::InvalidName;
+use crate::health::{ResilienceHealth, ServiceHealth};
 use crate::profile::{ConfigErrors, Explanation, Settings};
-use crate::registry::{UnknownBreaker, UnknownOperation};
+use crate::registry::{UnknownBreaker, UnknownOperation, UnknownService};
 use crate::runtime::{Origins, Runtime};
 use crate::site::{Site, sites};
 
@@ -105,7 +104,7 @@ pub fn validate() -> Result<(), ConfigErrors> {
 pub fn explain(operation: &str) -> Result<Explanation, UnknownOperation> {
     let known = || sites().map(Site::operation).collect();
     let site = sites().find(|site| site.operation() == operation);
-    let site = site.ok_or_else(|| UnknownOperation::new(operation, sorted(known())))?;
+    let site = site.ok_or_else(|| UnknownOperation::new(operation, known()))?;
     Ok(Runtime::current().explain(site))
 }
 
@@ -180,17 +179,19 @@ pub fn resilience_health() -> ResilienceHealth {
     ResilienceHealth::of(&Runtime::current())
 }
 
-/// The health of one tracked service. A service that no function names yet is made, and unknown until it is called.
+/// The health of one service that `#[track_service_health]` names, called or not.
 ///
 /// # Errors
 ///
-/// [`InvalidName`] when no service can have that name.
-pub fn service_health(name: &str) -> Result<ServiceHealth, InvalidName> {
-    let name = crate::name::intern(name)?;
-    let runtime = Runtime::current();
-    let services = runtime.services();
-    let known = services.into_iter().find(|service| service.name() == name);
-    Ok(known.unwrap_or_else(|| runtime.service(name, HealthConfig::new())))
+/// [`UnknownService`], which lists the names there are.
+pub fn service_health(name: &str) -> Result<ServiceHealth, UnknownService> {
+    let services = Runtime::current().services();
+    let known = || services.iter().map(ServiceHealth::name).collect();
+    services
+        .iter()
+        .find(|service| service.name() == name)
+        .cloned()
+        .ok_or_else(|| UnknownService::new(name, known()))
 }
 
 /// Forgets everything, as if the program had just started: breakers, windows, health, resolved settings, the
@@ -218,10 +219,4 @@ pub fn reset_resilience_state() {
 /// ```
 pub fn subscribe(listener: impl Fn(&Event) + Send + Sync + 'static) -> Subscription {
     Runtime::current().context().events.subscribe(listener)
-}
-
-fn sorted(mut names: Vec<&'static str>) -> Vec<&'static str> {
-    names.sort_unstable();
-    names.dedup();
-    names
 }

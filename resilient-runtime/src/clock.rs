@@ -41,9 +41,21 @@ impl Moment {
 }
 
 /// The nanoseconds of a duration, at most `u64::MAX` (584 years).
+#[allow(clippy::cast_possible_truncation, reason = "cut off just before")]
 pub(crate) const fn nanos(span: Duration) -> u64 {
     let nanos = span.as_nanos();
     if nanos > u64::MAX as u128 { u64::MAX } else { nanos as u64 }
+}
+
+/// `span * factor`; too long a span is cut to 584 years, too short or no number at all to zero.
+pub(crate) fn scaled(span: Duration, factor: f64) -> Duration {
+    from_nanos_f64(nanos(span) as f64 * factor)
+}
+
+/// That many nanoseconds, within what a `u64` holds; no number is zero.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast from a float saturates")]
+pub(crate) fn from_nanos_f64(nanos: f64) -> Duration {
+    Duration::from_nanos(nanos as u64)
 }
 
 /// The instant `span` from now on tokio's clock; an unreachable one is put 30 years away, as tokio does.
@@ -161,16 +173,16 @@ impl TestClock {
     /// Moves the clock forward. Timers that a pending async function waits on are tokio's: move those with
     /// `tokio::time::advance`.
     pub fn advance(&self, span: Duration) {
-        let _ = self.offset.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |at| {
-            Some(at.saturating_add(nanos(span)))
-        });
+        let _ = self
+            .offset
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |at| Some(at.saturating_add(nanos(span))));
     }
 
     /// Moves the clock back, as no monotonic clock should: for tests of what happens then.
     pub fn turn_back(&self, span: Duration) {
-        let _ = self.offset.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |at| {
-            Some(at.saturating_sub(nanos(span)))
-        });
+        let _ = self
+            .offset
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |at| Some(at.saturating_sub(nanos(span))));
     }
 
     /// How far the clock has moved since it was made.

@@ -64,7 +64,9 @@ pub enum ResilienceError {
         limit: Option<Duration>,
     },
     /// A sync attempt found no worker thread free to run on: too many earlier ones are still stuck.
-    #[error("'{operation}' found no free worker thread: {workers} are busy with attempts that have not ended")]
+    #[error(
+        "'{operation}' found no free worker thread: {workers} are busy with attempts that have not ended"
+    )]
     QueueTimeout {
         /// The guarded function.
         operation: &'static str,
@@ -171,7 +173,9 @@ impl ResilienceError {
     /// When to come back, where that is known.
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::CircuitOpen { retry_after, .. } | Self::RateLimited { retry_after, .. } => Some(*retry_after),
+            Self::CircuitOpen { retry_after, .. } | Self::RateLimited { retry_after, .. } => {
+                Some(*retry_after)
+            }
             _ => None,
         }
     }
@@ -233,7 +237,9 @@ impl ResilienceError {
 impl From<ResilienceError> for io::Error {
     fn from(error: ResilienceError) -> Self {
         let kind = match error.kind() {
-            ErrorKind::Timeout | ErrorKind::DeadlineExceeded | ErrorKind::QueueTimeout => io::ErrorKind::TimedOut,
+            ErrorKind::Timeout | ErrorKind::DeadlineExceeded | ErrorKind::QueueTimeout => {
+                io::ErrorKind::TimedOut
+            }
             _ => io::ErrorKind::Other,
         };
         Self::new(kind, error)

@@ -217,14 +217,15 @@ impl Serialize for TripReason {
     }
 }
 
-type Listener = dyn Fn(&Event) + Send + Sync;
+type Listener = Arc<dyn Fn(&Event) + Send + Sync>;
+type Listeners = Vec<(u64, Listener)>;
 
 /// Everyone who listens to one runtime.
 #[derive(Default)]
 pub(crate) struct Events {
     /// Whether `listeners` has any: what the healthy path reads.
     heard: AtomicBool,
-    listeners: RwLock<Arc<[(u64, Arc<Listener>)]>>,
+    listeners: RwLock<Arc<Listeners>>,
     next: AtomicU64,
 }
 
@@ -250,18 +251,21 @@ impl Events {
         }
     }
 
-    pub(crate) fn subscribe(self: &Arc<Self>, listener: impl Fn(&Event) + Send + Sync + 'static) -> Subscription {
+    pub(crate) fn subscribe(
+        self: &Arc<Self>,
+        listener: impl Fn(&Event) + Send + Sync + 'static,
+    ) -> Subscription {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         self.change(|listeners| listeners.push((id, Arc::new(listener))));
         Subscription { events: Arc::downgrade(self), id }
     }
 
-    fn change(&self, change: impl FnOnce(&mut Vec<(u64, Arc<Listener>)>)) {
+    fn change(&self, change: impl FnOnce(&mut Listeners)) {
         let mut slot = self.listeners.write().unwrap_or_else(PoisonError::into_inner);
-        let mut listeners = slot.to_vec();
+        let mut listeners = slot.as_ref().clone();
         change(&mut listeners);
         self.heard.store(!listeners.is_empty(), Ordering::Release);
-        let old = std::mem::replace(&mut *slot, listeners.into());
+        let old = std::mem::replace(&mut *slot, Arc::new(listeners));
         drop(slot);
         // A listener's own drop is the user's code: not under the lock.
         drop(old);

@@ -157,9 +157,10 @@ impl Execution {
                 Err(self.cut_off(limit, took))
             }
             pool::Outcome::Panicked(payload) => std::panic::resume_unwind(payload),
-            pool::Outcome::Refused => {
-                Err(ResilienceError::QueueTimeout { operation: self.policy.operation, workers: pool::MAX_WORKERS })
-            }
+            pool::Outcome::Refused => Err(ResilienceError::QueueTimeout {
+                operation: self.policy.operation,
+                workers: pool::MAX_WORKERS,
+            }),
         }
     }
 
@@ -349,7 +350,8 @@ impl Execution {
         if !retryable {
             return Err(StopReason::NotRetryable);
         }
-        let Some(retry) = self.policy.retry.as_ref().filter(|retry| self.attempts < retry.max_attempts) else {
+        let Some(retry) = self.policy.retry.as_ref().filter(|retry| self.attempts < retry.max_attempts)
+        else {
             return Err(StopReason::Attempts);
         };
         if hint.is_some_and(|hint| hint > LONGEST_HINT) {

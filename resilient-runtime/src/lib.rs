@@ -2,6 +2,9 @@
 //!
 //! Depend on `resilient`; it re-exports everything here together with the attributes.
 
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
 mod api;
 mod breaker;
 mod clock;
@@ -13,9 +16,6 @@ mod health;
 mod name;
 mod outcome;
 mod policy;
-#[doc(hidden)]
-#[path = "private.rs"]
-pub mod __private;
 mod profile;
 mod registry;
 mod retry;
@@ -30,20 +30,20 @@ pub use api::{
     resilience_health, service_health, subscribe, validate,
 };
 pub use breaker::{
-    BreakerConfig, BreakerSnapshot, CircuitBreaker, Counts, IllegalTransition, Permit, State, Window, WindowSnapshot,
+    BreakerConfig, BreakerSnapshot, CircuitBreaker, Counts, IllegalTransition, Permit, State, Window,
+    WindowSnapshot,
 };
 pub use error::{ErrorKind, ResilienceError};
 pub use event::{Event, EventKind, StopReason, Subscription, TripReason};
 pub use health::{
-    HealthConfig, HealthStatus, ResilienceHealth, ServiceHealth, ServiceMetrics, ServiceStatistics, ServiceThresholds,
-    WorkerThreads,
+    HealthConfig, HealthStatus, ResilienceHealth, ServiceHealth, ServiceMetrics, ServiceStatistics,
+    ServiceThresholds, WorkerThreads,
 };
-pub use name::InvalidName;
 pub use outcome::{Class, Classify};
 pub use profile::{
-    ConfigErrors, Conflict, Explanation, IntoBackoff, IntoDuration, IntoJitter, IntoWindow, OFF, Problem, Refused, Row,
-    Settings, Source, WorstCase,
+    ConfigErrors, Conflict, Explanation, IntoBackoff, IntoDuration, IntoJitter, IntoWindow, OFF, Problem,
+    Refused, Row, Settings, Source, WorstCase,
 };
-pub use registry::{UnknownBreaker, UnknownOperation};
+pub use registry::{UnknownBreaker, UnknownOperation, UnknownService};
 pub use retry::{Backoff, Jitter};
 pub use timeout::Deadline;

@@ -12,7 +12,7 @@ const LONGEST: usize = 128;
 /// A name that is empty, too long, or has a character that could forge a log line or a metric label.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("a name is 1 to {LONGEST} of the characters A-Z a-z 0-9 _ . : -; {}", .0)]
-pub struct InvalidName(String);
+pub(crate) struct InvalidName(String);
 
 /// Says why `name` may not name a breaker or a service.
 pub(crate) fn check(name: &str) -> Result<(), InvalidName> {

@@ -11,6 +11,7 @@ use crate::retry::Retry;
 /// The layers of one operation, outermost first. This order is the one statement of it: fallback (in the expansion,
 /// around everything), deadline, retry, breaker, attempt timeout, health recorder, function.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a layer's own switch")]
 pub(crate) struct Policy {
     pub(crate) operation: &'static str,
     pub(crate) context: Arc<Context>,

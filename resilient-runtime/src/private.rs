@@ -3,16 +3,16 @@
 
 use std::error::Error as StdError;
 
+pub use crate::breaker::Window;
 pub use crate::error::ResilienceError;
 pub use crate::execution::{Attempt, Execution};
 pub use crate::health::HealthConfig;
 pub use crate::outcome::Verdict;
+pub use crate::profile::OFF;
 pub use crate::profile::Settings;
 pub use crate::retry::{Backoff, Jitter};
-pub use crate::breaker::Window;
 pub use crate::site::{Listed, Site, Spec};
 pub use crate::timeout::TimeoutMode;
-pub use crate::profile::OFF;
 pub use inventory;
 
 use crate::outcome::Classify;
@@ -41,6 +41,7 @@ pub fn refuse<R: Guardable>(error: ResilienceError) -> R {
 
 /// For functions none of whose layers can refuse.
 #[cold]
+#[allow(clippy::needless_pass_by_value, reason = "takes the place of `refuse`")]
 pub fn cannot_refuse<R>(error: ResilienceError) -> R {
     unreachable!("no layer of this function can refuse, yet one did: {error}")
 }
@@ -69,7 +70,9 @@ where
     E: From<ResilienceError> + Into<Box<dyn StdError + Send + Sync>>,
 {
     fn wrap(self, operation: &'static str, attempts: u32) -> Self {
-        self.map_err(|source| ResilienceError::RetriesExhausted { operation, attempts, source: source.into() }.into())
+        self.map_err(|source| {
+            ResilienceError::RetriesExhausted { operation, attempts, source: source.into() }.into()
+        })
     }
 }
 

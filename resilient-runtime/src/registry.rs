@@ -73,7 +73,11 @@ impl Registry {
     /// In the order of their names.
     pub(crate) fn all(&self) -> Vec<Arc<Breaker>> {
         let entries = self.lock();
-        entries.values().filter(|entry| entry.asked.is_some()).map(|entry| Arc::clone(&entry.breaker)).collect()
+        entries
+            .values()
+            .filter(|entry| entry.asked.is_some())
+            .map(|entry| Arc::clone(&entry.breaker))
+            .collect()
     }
 
     /// Forgets every breaker: none is listed, each begins again when it is asked for, and results of calls under
@@ -100,52 +104,49 @@ impl Registry {
     }
 }
 
-/// No breaker has that name.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("no circuit breaker is named '{name}'; {}", names(.known, .nearest))]
-#[non_exhaustive]
-pub struct UnknownBreaker {
-    /// The name that was asked for.
-    pub name: String,
-    /// The names there are.
-    pub known: Vec<&'static str>,
-    /// The one most like it.
-    pub nearest: Option<&'static str>,
+/// The three look-ups by name fail alike: with what was asked for, and what there is.
+macro_rules! unknown {
+    ($($(#[$doc:meta])* $error:ident = $what:literal;)+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Error)]
+        #[error("no {} is named '{}'; {}", $what, .name, names(.known, *.nearest))]
+        #[non_exhaustive]
+        pub struct $error {
+            /// The name that was asked for.
+            pub name: String,
+            /// The names there are.
+            pub known: Vec<&'static str>,
+            /// The one most like it.
+            pub nearest: Option<&'static str>,
+        }
+
+        impl $error {
+            pub(crate) fn new(name: &str, mut known: Vec<&'static str>) -> Self {
+                known.sort_unstable();
+                known.dedup();
+                let nearest = nearest(name, &known);
+                Self { name: crate::error::printable(name), known, nearest }
+            }
+        }
+    )+};
 }
 
-impl UnknownBreaker {
-    pub(crate) fn new(name: &str, known: Vec<&'static str>) -> Self {
-        let nearest = nearest(name, &known);
-        Self { name: crate::error::printable(name), known, nearest }
-    }
-}
-
-/// No annotated function has that name.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("no operation is named '{name}'; {}", names(.known, .nearest))]
-#[non_exhaustive]
-pub struct UnknownOperation {
-    /// The name that was asked for.
-    pub name: String,
-    /// The names there are.
-    pub known: Vec<&'static str>,
-    /// The one most like it.
-    pub nearest: Option<&'static str>,
-}
-
-impl UnknownOperation {
-    pub(crate) fn new(name: &str, known: Vec<&'static str>) -> Self {
-        let nearest = nearest(name, &known);
-        Self { name: crate::error::printable(name), known, nearest }
-    }
+unknown! {
+    /// No breaker has that name.
+    UnknownBreaker = "circuit breaker";
+    /// No annotated function has that name.
+    UnknownOperation = "operation";
+    /// No annotated function tracks a service of that name.
+    UnknownService = "service";
 }
 
 fn nearest(name: &str, known: &[&'static str]) -> Option<&'static str> {
-    let alike = |known: &&'static str| (strsim::jaro_winkler(name, known) * 1_000.0) as u32;
-    known.iter().copied().max_by_key(alike).filter(|known| strsim::jaro_winkler(name, known) > 0.8)
+    let alike = |known: &str| strsim::jaro_winkler(name, known);
+    let best = known.iter().copied().max_by(|a, b| alike(a).total_cmp(&alike(b)));
+    best.filter(|known| alike(known) > 0.8)
 }
 
-fn names(known: &[&'static str], nearest: &Option<&'static str>) -> String {
+fn names(known: &[&'static str], nearest: Option<&'static str>) -> String {
     /// More than this would bury the message.
     const SHOWN: usize = 20;
     let suggestion = nearest.map_or_else(String::new, |nearest| format!("did you mean '{nearest}'? "));

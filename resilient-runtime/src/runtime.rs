@@ -8,15 +8,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use once_cell::sync::Lazy;
 
 use crate::breaker::{Breaker, BreakerConfig};
+use crate::clock::Moment;
 use crate::context::Context;
 use crate::event::EventKind;
 use crate::health::{HealthConfig, ServiceHealth};
 use crate::policy::Policy;
 use crate::profile::{
-    ConfigErrors, Conflict, Environment, Explanation, Layers, Parsed, Problem, Profiles, Request, Resolved, Settings,
+    ConfigErrors, Conflict, Environment, Explanation, Parsed, Problem, Profiles, Request, Resolved, Settings,
     Subject, check, resolve,
 };
-use crate::clock::Moment;
 use crate::registry::{Disagreement, Registry};
 use crate::site::{PolicyRef, Site, Spec, sites};
 use crate::timeout::pool::{MAX_WORKERS, Pool};
@@ -102,8 +102,8 @@ impl Runtime {
         Entered { around: SCOPE.replace(Some(self.clone())) }
     }
 
-    /// Keeps the healthy path from overlooking this runtime while some thread may be in it.
-    pub(crate) fn announce(&self) -> Announced {
+    /// Keeps the healthy path from overlooking a scope while some thread may be in it.
+    pub(crate) fn announce() -> Announced {
         SCOPES.fetch_add(1, Ordering::Relaxed);
         Announced
     }
@@ -142,8 +142,9 @@ impl Runtime {
             let name = crate::name::intern(name).unwrap_or(operation);
             self.breaker_for(name, breaker_config(spec, &resolved), location(spec))
         });
-        let health = spec.service.filter(|_| resolved.enabled).map(|(name, config)| self.service(name, config()));
-        let timeout = (spec.layers.timeout.is_some() && enable_timeout).then_some(resolved.timeout);
+        let health =
+            spec.service.filter(|_| resolved.enabled).map(|(name, config)| self.service(name, config()));
+        let timeout = (spec.layers.timeout && enable_timeout).then_some(resolved.timeout);
         let deadline = resolved.deadline.filter(|_| spec.layers.deadline);
         let retry = (spec.layers.retry && enable_retry).then(|| resolved.retry());
         let times_calls = breaker.is_some() && resolved.slow_call_duration.is_some();
@@ -155,7 +156,7 @@ impl Runtime {
             retry,
             retry_on_open: spec.retry_on_open,
             breaker,
-            breaker_per_call: spec.breaker_per_call,
+            breaker_per_call: spec.layers.breaker_per_call,
             timeout,
             measures: health.is_some() || times_calls,
             health,
@@ -168,13 +169,14 @@ impl Runtime {
         let understood = self.understood();
         let operation = site.operation();
         let words: Vec<_> = spec.attributes().collect();
-        let overrides: Vec<_> = [operation, "*"].iter().filter_map(|key| understood.overrides.get(*key)).collect();
+        let overrides: Vec<_> =
+            [operation, "*"].iter().filter_map(|key| understood.overrides.get(*key)).collect();
         resolve(&Request {
             operation,
             operation_type: spec.operation_type,
             words: &words,
             location: &location(spec),
-            layers: layers(spec),
+            layers: spec.layers,
             overrides: &overrides,
             attribute: Some(&written),
             profiles: &understood.profiles,
@@ -186,16 +188,16 @@ impl Runtime {
     fn understood(&self) -> Arc<Understood> {
         let (understood, fresh) = {
             let mut origins = lock(&self.0.origins);
-            match &origins.understood {
-                Some(understood) => (Arc::clone(understood), false),
-                None => {
-                    let understood = Arc::new(origins.understand());
-                    origins.understood = Some(Arc::clone(&understood));
-                    (understood, true)
-                }
+            if let Some(understood) = &origins.understood {
+                (Arc::clone(understood), false)
+            } else {
+                let understood = Arc::new(origins.understand());
+                origins.understood = Some(Arc::clone(&understood));
+                (understood, true)
             }
         };
-        if fresh && let Err(errors) = ConfigErrors::check(understood.environment.problems.clone(), Vec::new()) {
+        if fresh && let Err(errors) = ConfigErrors::check(understood.environment.problems.clone(), Vec::new())
+        {
             self.report("configuration", errors.to_string());
         }
         understood
@@ -262,12 +264,12 @@ impl Runtime {
             file: spec.file,
             line: spec.line,
             attributes: &attributes,
-            layers: layers(spec),
+            layers: spec.layers,
             operation_type: spec.operation_type,
             breaker: spec.breaker_name_of(operation),
-            timeout_mode: spec.layers.timeout.map(TimeoutMode::as_str),
+            timeout_mode: spec.timeout_mode.map(TimeoutMode::as_str),
             prefix: &understood.environment.prefix,
-            released_at_limit: spec.is_async || spec.layers.timeout == Some(TimeoutMode::Thread),
+            released_at_limit: spec.is_async || spec.timeout_mode == Some(TimeoutMode::Thread),
         };
         Explanation::new(&subject, &resolved)
     }
@@ -281,6 +283,7 @@ impl Runtime {
         }
         let mut conflicts = Vec::new();
         let mut asked: BTreeMap<&str, (BreakerConfig, String)> = BTreeMap::new();
+        let mut tracked: BTreeMap<&str, (HealthConfig, String)> = BTreeMap::new();
         let mut all: Vec<_> = sites().collect();
         all.sort_by_key(|site| (site.spec().file, site.spec().line));
         for site in all {
@@ -300,7 +303,14 @@ impl Runtime {
                 }
             }
             if let Some((name, config)) = spec.service {
-                problems.extend(config().problems(name));
+                let config = config();
+                problems.extend(config.problems(name));
+                let (first, at) = tracked.entry(name).or_insert_with(|| (config.clone(), location(spec)));
+                if *first != config {
+                    let what = format!("{} and {at} give it different settings", location(spec));
+                    let source = format!("service health '{name}'");
+                    problems.push(Problem::new(source, what).used(format!("using those of {at}")));
+                }
             }
             problems.extend(resolved.problems);
         }
@@ -319,7 +329,7 @@ impl Runtime {
     /// Forgets everything: breakers, windows, health, resolved policies, the environment as it was read.
     pub(crate) fn reset(&self) {
         lock(&self.0.origins).understood = None;
-        lock(&self.0.services).clear();
+        lock(&self.0.services).values().for_each(ServiceHealth::reset);
         self.0.registry.reset();
         self.forget_policies();
     }
@@ -356,18 +366,6 @@ fn location(spec: &Spec) -> String {
     format!("{}:{}", spec.file, spec.line)
 }
 
-fn layers(spec: &Spec) -> Layers {
-    Layers {
-        fallback: spec.layers.fallback,
-        deadline: spec.layers.deadline,
-        retry: spec.layers.retry,
-        breaker: spec.layers.breaker,
-        breaker_per_call: spec.breaker_per_call,
-        timeout: spec.layers.timeout.is_some(),
-        health: spec.service.is_some(),
-    }
-}
-
 fn breaker_config(spec: &Spec, resolved: &Resolved) -> BreakerConfig {
     let mut config = BreakerConfig::new()
         .failure_threshold(resolved.failure_threshold)
@@ -383,7 +381,7 @@ fn breaker_config(spec: &Spec, resolved: &Resolved) -> BreakerConfig {
     config.slow_call_rate = resolved.slow_call_rate;
     config.slow_call_duration = resolved.slow_call_duration;
     config.max_recovery_timeout = resolved.max_recovery_timeout;
-    let attempt = (spec.layers.timeout.is_some() && resolved.enable_timeout).then_some(resolved.timeout);
+    let attempt = (spec.layers.timeout && resolved.enable_timeout).then_some(resolved.timeout);
     let lease = attempt.map_or(resolved.recovery_timeout, |timeout| {
         timeout.saturating_mul(2).max(resolved.recovery_timeout)
     });

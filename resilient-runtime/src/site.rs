@@ -8,25 +8,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::health::HealthConfig;
 use crate::policy::Policy;
-use crate::profile::Settings;
+use crate::profile::{Layers, Settings};
 use crate::runtime::{self, Runtime};
 use crate::timeout::TimeoutMode;
 
 /// Attributes one function may carry.
 const MOST_ATTRIBUTES: usize = 8;
 
-/// Which layers the attributes generated. Profiles and the environment tune their numbers; they add none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Layers {
-    pub(crate) fallback: bool,
-    pub(crate) deadline: bool,
-    pub(crate) retry: bool,
-    pub(crate) breaker: bool,
-    pub(crate) timeout: Option<TimeoutMode>,
-}
+/// A tracked service, and what its health is judged by.
+type Service = (&'static str, fn() -> HealthConfig);
 
 /// What was written on one function.
 #[derive(Clone, Copy)]
+#[allow(clippy::struct_excessive_bools, reason = "each was written or was not")]
 pub struct Spec {
     pub(crate) function: &'static str,
     pub(crate) module: &'static str,
@@ -37,9 +31,10 @@ pub struct Spec {
     pub(crate) operation_type: &'static str,
     pub(crate) operation_name: Option<&'static str>,
     pub(crate) breaker_name: Option<&'static str>,
-    pub(crate) service: Option<(&'static str, fn() -> HealthConfig)>,
+    pub(crate) service: Option<Service>,
+    /// Which layers the attributes generated. Profiles and the environment tune their numbers; they add none.
     pub(crate) layers: Layers,
-    pub(crate) breaker_per_call: bool,
+    pub(crate) timeout_mode: Option<TimeoutMode>,
     pub(crate) retry_on_open: bool,
     pub(crate) critical: bool,
     pub(crate) written: fn() -> Settings,
@@ -59,8 +54,8 @@ impl Spec {
             operation_name: None,
             breaker_name: None,
             service: None,
-            layers: Layers { fallback: false, deadline: false, retry: false, breaker: false, timeout: None },
-            breaker_per_call: false,
+            layers: Layers::NONE,
+            timeout_mode: None,
             retry_on_open: false,
             critical: false,
             written: Settings::new,
@@ -113,6 +108,7 @@ impl Spec {
     #[must_use]
     pub const fn service(mut self, name: &'static str, config: fn() -> HealthConfig) -> Self {
         self.service = Some((name, config));
+        self.layers.health = true;
         self
     }
 
@@ -133,7 +129,8 @@ impl Spec {
     /// The attempt timeout layer.
     #[must_use]
     pub const fn timeout(mut self, mode: TimeoutMode) -> Self {
-        self.layers.timeout = Some(mode);
+        self.layers.timeout = true;
+        self.timeout_mode = Some(mode);
         self
     }
 
@@ -154,7 +151,7 @@ impl Spec {
     /// `breaker_scope = "call"`.
     #[must_use]
     pub const fn breaker_per_call(mut self) -> Self {
-        self.breaker_per_call = true;
+        self.layers.breaker_per_call = true;
         self
     }
 
@@ -186,7 +183,7 @@ impl Spec {
 
     /// Whether any layer may answer in the function's place.
     pub(crate) fn can_refuse(&self) -> bool {
-        self.layers.breaker || self.layers.deadline || self.layers.timeout.is_some()
+        self.layers.breaker || self.layers.deadline || self.layers.timeout
     }
 
     pub(crate) fn attributes(&self) -> impl Iterator<Item = &'static str> + use<> {
@@ -234,10 +231,8 @@ impl Site {
                 && (other.file, other.line) != (self.spec.file, self.spec.line)
         };
         let path = format!("{}::{}", self.spec.module, self.spec.function);
-        let path = match sites().any(|site| alike(&site.spec)) {
-            true => format!("{path}:{}", self.spec.line),
-            false => path,
-        };
+        let shared = sites().any(|site| alike(&site.spec));
+        let path = if shared { format!("{path}:{}", self.spec.line) } else { path };
         let plain = |c: char| if c.is_ascii_alphanumeric() || "_.:-".contains(c) { c } else { '_' };
         let name: String = path.chars().map(plain).collect();
         // Too long a path keeps its end, which tells functions apart.

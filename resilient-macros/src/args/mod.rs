@@ -8,8 +8,8 @@ use syn::parse::ParseStream;
 use syn::{ExprPath, Path, Token, token};
 
 pub(crate) use value::{
-    Backoff, Clones, Count, Exhausted, Flag, Float, Jitter, Length, Pattern, Rule, Scope, Switch, Text, Threshold,
-    TimeoutMode, Value, Window,
+    Backoff, Clones, Count, Exhausted, Flag, Float, Jitter, Length, Pattern, Rule, Scope, Switch, Text,
+    Threshold, TimeoutMode, Value, Window,
 };
 
 use crate::attributes::{Group, LATER, Layer, WORDS, Word, foreign};
@@ -149,19 +149,22 @@ impl Written {
 }
 
 /// Reads the list of one attribute into `args`; every mistake in it goes to `errors`.
-pub(crate) fn read(word: &'static Word, args: &mut Args, errors: &mut Errors, input: ParseStream<'_>) -> syn::Result<()> {
+pub(crate) fn read(
+    word: &'static Word,
+    args: &mut Args,
+    errors: &mut Errors,
+    input: ParseStream<'_>,
+) -> syn::Result<()> {
     if let Some(leading) = word.leading
         && leads(input)
-        && let Err(error) = args.read_leading(leading, input)
     {
-        errors.push(error);
-        skip_to_comma(input)?;
-    } else if !input.is_empty() && !leads(input) && !input.peek(syn::Ident::peek_any) {
-        errors.push(input.error(match word.leading {
-            Some(_) => "expected a key or a leading value".to_owned(),
-            None => format!("expected a key such as `{}`", example(word)),
-        }));
-        skip_to_comma(input)?;
+        match args.read_leading(leading, input) {
+            Ok(()) => expect_comma(&format!("the leading value of `#[{}]`", word.name), errors, input)?,
+            Err(error) => {
+                errors.push(error);
+                skip_to_comma(input)?;
+            }
+        }
     }
     while !input.is_empty() {
         if input.peek(Token![,]) {
@@ -175,12 +178,7 @@ pub(crate) fn read(word: &'static Word, args: &mut Args, errors: &mut Errors, in
         }
         let key = input.call(syn::Ident::parse_any)?;
         match args.read(word.groups, &key, input) {
-            Ok(true) => {
-                if !input.is_empty() && !input.peek(Token![,]) {
-                    errors.push(input.error(format!("expected a comma after the value of `{key}`")));
-                    skip_to_comma(input)?;
-                }
-            }
+            Ok(true) => expect_comma(&format!("the value of `{key}`"), errors, input)?,
             Ok(false) => {
                 errors.at(&key, unknown(word, &key.unraw().to_string()));
                 skip_to_comma(input)?;
@@ -194,10 +192,20 @@ pub(crate) fn read(word: &'static Word, args: &mut Args, errors: &mut Errors, in
     Ok(())
 }
 
+fn expect_comma(after: &str, errors: &mut Errors, input: ParseStream<'_>) -> syn::Result<()> {
+    if !input.is_empty() && !input.peek(Token![,]) {
+        errors.push(input.error(format!("expected a comma after {after}")));
+    }
+    skip_to_comma(input)
+}
+
 /// Whether the list starts with a value that has no key: a literal, or a path or call on its own.
 fn leads(input: ParseStream<'_>) -> bool {
     if !input.peek(syn::Ident::peek_any) {
-        return input.peek(syn::Lit) || input.peek(Token![-]) || input.peek(Token![::]) || input.peek(token::Brace);
+        return input.peek(syn::Lit)
+            || input.peek(Token![-])
+            || input.peek(Token![::])
+            || input.peek(token::Brace);
     }
     if input.peek(syn::LitBool) {
         return true;
@@ -206,11 +214,14 @@ fn leads(input: ParseStream<'_>) -> bool {
         .fork()
         .call(syn::Ident::parse_any)
         .is_ok_and(|key| Args::KEYS.iter().any(|(word, _)| key == word) || key == "crate");
-    !known && !input.peek2(Token![=])
+    input.peek2(Token![::]) || (!known && !input.peek2(Token![=]) && !input.peek2(token::Paren))
 }
 
 fn example(word: &Word) -> &'static str {
-    Args::KEYS.iter().find(|(_, group)| word.groups.last() != Some(group) && word.groups.contains(group)).map_or("crate", |(key, _)| key)
+    Args::KEYS
+        .iter()
+        .find(|(_, group)| word.groups.last() != Some(group) && word.groups.contains(group))
+        .map_or("crate", |(key, _)| key)
 }
 
 /// What to write instead of a key this attribute does not have.
@@ -229,11 +240,16 @@ fn unknown(word: &Word, written: &str) -> String {
     let owners: Vec<String> = Args::KEYS
         .iter()
         .filter(|(key, _)| *key == written)
-        .flat_map(|(_, group)| WORDS.iter().filter(|owner| owner.profile.is_none() && owner.groups.contains(group)))
+        .flat_map(|(_, group)| {
+            WORDS.iter().filter(|owner| owner.profile.is_none() && owner.groups.contains(group))
+        })
         .map(|owner| format!("#[{}]", owner.name))
         .collect();
     if !owners.is_empty() {
-        return format!("`{written}` is not a key of `#[{attribute}]`; it belongs to {}", list(&owners, "or"));
+        return format!(
+            "`{written}` is not a key of `#[{attribute}]`; it belongs to {}",
+            list(&owners, "or")
+        );
     }
     if let Some(ours) = foreign(written) {
         return format!("`{written}` is called something else here; write {ours}");

@@ -106,10 +106,7 @@ fn word<'a>(key: &Ident, text: &LitStr, words: &[&'a str]) -> syn::Result<&'a st
     let meant = nearest(&written.to_ascii_lowercase(), words.iter().copied())
         .map_or_else(String::new, |near| format!("; did you mean \"{near}\"?"));
     let allowed: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
-    Err(syn::Error::new_spanned(
-        text,
-        format!("`{key}` takes {}, not \"{written}\"{meant}", plain(&allowed)),
-    ))
+    Err(syn::Error::new_spanned(text, format!("`{key}` takes {}, not \"{written}\"{meant}", plain(&allowed))))
 }
 
 fn plain(words: &[String]) -> String {
@@ -192,7 +189,9 @@ impl Value for Length {
 
 fn length_mistake(key: &Ident, written: &str) -> String {
     if written.trim_start_matches('-').parse::<f64>().is_ok() {
-        return format!("`{key}` = \"{written}\" has no unit; write \"{written}s\", or the number {written} for seconds");
+        return format!(
+            "`{key}` = \"{written}\" has no unit; write \"{written}s\", or the number {written} for seconds"
+        );
     }
     format!("`{key}` takes a length such as \"250ms\", \"30s\" or \"1m30s\", not \"{written}\"")
 }
@@ -237,7 +236,8 @@ impl Value for Count {
 }
 
 fn count(key: &Ident, written: Scalar, takes: &str) -> syn::Result<Count> {
-    let refuse = |span, what: String| Err(syn::Error::new(span, format!("`{key}` takes {takes}, not {what}")));
+    let refuse =
+        |span, what: String| Err(syn::Error::new(span, format!("`{key}` takes {takes}, not {what}")));
     match written {
         Scalar::Number { whole: Some(count), span, .. } => Ok(Count::Known { count, span }),
         Scalar::Number { text, span, .. } => refuse(span, text),
@@ -252,7 +252,8 @@ impl ToTokens for Count {
         match self {
             Self::Known { count, span } => {
                 // Ranges were checked: it fits.
-                let mut literal = proc_macro2::Literal::u32_unsuffixed(u32::try_from(*count).unwrap_or(u32::MAX));
+                let mut literal =
+                    proc_macro2::Literal::u32_unsuffixed(u32::try_from(*count).unwrap_or(u32::MAX));
                 literal.set_span(*span);
                 literal.to_tokens(tokens);
             }
@@ -286,7 +287,8 @@ pub(crate) enum Float {
 
 impl Value for Float {
     fn parse(key: &Ident, input: ParseStream<'_>) -> syn::Result<Self> {
-        let refuse = |span, what: String| Err(syn::Error::new(span, format!("`{key}` takes a number, not {what}")));
+        let refuse =
+            |span, what: String| Err(syn::Error::new(span, format!("`{key}` takes a number, not {what}")));
         match scalar(key, input)? {
             Scalar::Number { value, text, span, .. } => Ok(Self::Known { value, text, span }),
             Scalar::Text(text) => refuse(text.span(), format!("\"{}\"", text.value())),
@@ -373,10 +375,14 @@ impl Value for Backoff {
                 word(key, &text, &Self::WORDS)?;
                 Ok(Self::Word(text))
             }
-            Scalar::Later(expr) => Ok(if is_function(&expr) { Self::Function(expr) } else { Self::Value(expr) }),
+            Scalar::Later(expr) => {
+                Ok(if is_function(&expr) { Self::Function(expr) } else { Self::Value(expr) })
+            }
             Scalar::Number { span, .. } | Scalar::Bool(_, span) => Err(syn::Error::new(
                 span,
-                format!("`{key}` takes \"constant\", \"linear\", \"exponential\", \"fibonacci\" or the path of a function"),
+                format!(
+                    "`{key}` takes \"constant\", \"linear\", \"exponential\", \"fibonacci\" or the path of a function"
+                ),
             )),
         }
     }
@@ -505,7 +511,9 @@ impl Value for Pattern {
     fn parse(key: &Ident, input: ParseStream<'_>) -> syn::Result<Self> {
         let fork = input.fork();
         Pat::parse_multi_with_leading_vert(&fork).map_err(|_| {
-            input.error(format!("`{key}` takes a pattern on the error, such as `MyError::Busy | MyError::Io(_)`"))
+            input.error(format!(
+                "`{key}` takes a pattern on the error, such as `MyError::Busy | MyError::Io(_)`"
+            ))
         })?;
         Pat::parse_multi_with_leading_vert(input).map(Self)
     }
@@ -561,7 +569,10 @@ impl Value for Clones {
         parenthesized!(names in input);
         let parsed = Punctuated::<Ident, Token![,]>::parse_terminated_with(&names, Ident::parse_any)?;
         if parsed.is_empty() {
-            return Err(syn::Error::new(key.span(), format!("`{key}` names no argument: `{key}(order, tag)`")));
+            return Err(syn::Error::new(
+                key.span(),
+                format!("`{key}` names no argument: `{key}(order, tag)`"),
+            ));
         }
         Ok(Self(parsed.into_iter().collect()))
     }

@@ -13,7 +13,16 @@ const FOREIGN: &[(&[&str], &str)] = &[
     ),
     // Delays
     (
-        &["delay", "wait", "wait_fixed", "interval", "initial_interval", "initial_delay", "min_delay", "wait_min"],
+        &[
+            "delay",
+            "wait",
+            "wait_fixed",
+            "interval",
+            "initial_interval",
+            "initial_delay",
+            "min_delay",
+            "wait_min",
+        ],
         "`base_delay`",
     ),
     (&["max_interval", "max_backoff", "wait_max", "delay_max"], "`max_delay`"),
@@ -30,7 +39,10 @@ const FOREIGN: &[(&[&str], &str)] = &[
         &["jitter_factor", "jitter_ratio", "randomization_factor", "randomized_wait_factor", "use_jitter"],
         "`jitter = 0.1`, `true`, `false`, \"full\" or \"decorrelated\"",
     ),
-    (&["giveup_after", "max_duration", "stop_after_delay", "max_elapsed_time", "total_timeout"], "`deadline`"),
+    (
+        &["giveup_after", "max_duration", "stop_after_delay", "max_elapsed_time", "total_timeout"],
+        "`deadline`",
+    ),
     // Which errors
     (
         &[
@@ -98,15 +110,30 @@ const FOREIGN: &[(&[&str], &str)] = &[
         ],
         "`recovery_timeout`",
     ),
-    (&["failure_rate_threshold", "failure_ratio", "error_threshold_percentage"], "`failure_rate` (0.5, not 50)"),
+    (
+        &["failure_rate_threshold", "failure_ratio", "error_threshold_percentage"],
+        "`failure_rate` (0.5, not 50)",
+    ),
     (&["slow_call_rate_threshold"], "`slow_call_rate` (0.5, not 50)"),
     (&["slow_call_duration_threshold"], "`slow_call_duration`"),
-    (&["sliding_window_size", "sliding_window", "sliding_window_type", "sampling_duration", "rolling_window"], {
-        "`window = 100` (calls) or `window = \"30s\"` (time)"
-    }),
+    (
+        &[
+            "sliding_window_size",
+            "sliding_window",
+            "sliding_window_type",
+            "sampling_duration",
+            "rolling_window",
+        ],
+        { "`window = 100` (calls) or `window = \"30s\"` (time)" },
+    ),
     (&["minimum_number_of_calls", "minimum_throughput", "min_throughput", "volume_threshold"], "`min_calls`"),
     (
-        &["permitted_number_of_calls_in_half_open_state", "half_open_calls", "half_open_requests", "max_requests"],
+        &[
+            "permitted_number_of_calls_in_half_open_state",
+            "half_open_calls",
+            "half_open_requests",
+            "max_requests",
+        ],
         "`half_open_max_calls`",
     ),
     (&["success_max", "successes", "reset_after"], "`success_threshold`"),
@@ -122,8 +149,19 @@ const FOREIGN: &[(&[&str], &str)] = &[
 ];
 
 /// Words of features that this version does not have.
-pub(crate) const LATER: &[&str] =
-    &["bulkhead", "max_concurrent", "max_queue", "max_wait", "rate", "per", "burst", "hedge", "budget", "key", "idempotent"];
+pub(crate) const LATER: &[&str] = &[
+    "bulkhead",
+    "max_concurrent",
+    "max_queue",
+    "max_wait",
+    "rate",
+    "per",
+    "burst",
+    "hedge",
+    "budget",
+    "key",
+    "idempotent",
+];
 
 /// What a word of another library is called here. `waitDuration` and `wait_duration` are one word.
 pub(crate) fn foreign(written: &str) -> Option<&'static str> {
@@ -149,7 +187,8 @@ mod tests {
 
     #[test]
     fn words_of_other_libraries_are_known_in_any_case() {
-        for word in ["waitDurationInOpenState", "wait_duration", "failureRateThreshold", "stop_after_attempt"] {
+        for word in ["waitDurationInOpenState", "wait_duration", "failureRateThreshold", "stop_after_attempt"]
+        {
             assert!(foreign(word).is_some(), "{word}");
         }
         assert_eq!(foreign("backoff_factor"), Some("`exponential_base`"));

@@ -187,7 +187,8 @@ pub(crate) fn named_by(path: &Path, roots: &[Path]) -> Option<&'static Word> {
     let word = word(&path.segments.last()?.ident.to_string())?;
     let parents: Vec<&Ident> =
         path.segments.iter().take(path.segments.len() - 1).map(|segment| &segment.ident).collect();
-    let through = |root: &Path| root.segments.iter().map(|segment| &segment.ident).eq(parents.iter().copied());
+    let through =
+        |root: &Path| root.segments.iter().map(|segment| &segment.ident).eq(parents.iter().copied());
     let ours = match parents.as_slice() {
         [] => path.leading_colon.is_none(),
         [only] if *only == "resilient" => true,

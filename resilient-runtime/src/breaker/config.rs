@@ -212,10 +212,7 @@ impl BreakerConfig {
             !(self.recovery_backoff >= 1.0 && self.recovery_backoff.is_finite()),
             "recovery_backoff must be at least 1.0",
         );
-        refuse(
-            !(0.0..=1.0).contains(&self.recovery_jitter),
-            "recovery_jitter must be between 0.0 and 1.0",
-        );
+        refuse(!(0.0..=1.0).contains(&self.recovery_jitter), "recovery_jitter must be between 0.0 and 1.0");
         problems
     }
 

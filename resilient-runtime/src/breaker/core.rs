@@ -1,5 +1,6 @@
 //! The machine behind its lock, and the word beside the lock that the healthy path reads instead.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -23,6 +24,8 @@ const CLEAN: u64 = 2;
 const SILENT: u64 = 4;
 /// OPEN: refused by `open_until` alone.
 const OPEN: u64 = 8;
+/// The slow-call rule is on.
+const TIMED: u64 = 16;
 const GENERATION_SHIFT: u32 = 8;
 
 #[derive(Debug)]
@@ -41,6 +44,10 @@ pub(crate) struct Breaker {
 struct Guarded {
     machine: Machine,
     marks: Marks,
+    /// What happened and was not told yet, in order.
+    outbox: VecDeque<EventKind>,
+    /// Somebody is telling what is in the outbox, and will go on until it is empty.
+    telling: bool,
 }
 
 impl Breaker {
@@ -53,7 +60,12 @@ impl Breaker {
             name,
             context,
             counters: Counters::default(),
-            guarded: Mutex::new(Guarded { machine, marks: Marks::default() }),
+            guarded: Mutex::new(Guarded {
+                machine,
+                marks: Marks::default(),
+                outbox: VecDeque::new(),
+                telling: false,
+            }),
         };
         breaker.publish(&breaker.lock().machine);
         breaker
@@ -85,11 +97,7 @@ impl Breaker {
                 return Err(self.refused(Refusal::Open { retry_after: until.since(now), reason }));
             }
         }
-        let (admitted, transition) = self.change(|machine| {
-            let (admitted, transition) = machine.admit(now);
-            ((admitted, transition), transition)
-        });
-        self.tell(now, transition);
+        let admitted = self.change(now, |machine| machine.admit(now));
         admitted.map_err(|refusal| {
             self.counters.add(Count::Rejected);
             self.refused(refusal)
@@ -99,7 +107,9 @@ impl Breaker {
     fn refused(&self, refusal: Refusal) -> ResilienceError {
         let name = self.name;
         match refusal {
-            Refusal::Open { retry_after, reason } => ResilienceError::CircuitOpen { name, retry_after, reason },
+            Refusal::Open { retry_after, reason } => {
+                ResilienceError::CircuitOpen { name, retry_after, reason }
+            }
             Refusal::Isolated => ResilienceError::Isolated { name },
         }
     }
@@ -125,19 +135,17 @@ impl Breaker {
     fn record_slowly(&self, ticket: Ticket, outcome: Outcome, took: Option<Duration>) {
         let now = self.context.clock.now();
         let luck = self.context.luck();
-        let recorded = self.change(|machine| {
-            let recorded = machine.record(now, ticket, outcome, took, luck);
-            if recorded.counted {
+        let exceeded = self.change(now, |machine| {
+            let Recorded { counted, transition, exceeded } = machine.record(now, ticket, outcome, took, luck);
+            if counted {
                 match outcome {
                     Outcome::Success => self.counters.add(Count::Success),
                     Outcome::Ignored => self.counters.add(Count::Ignored),
                     Outcome::Failure | Outcome::Abandoned => {}
                 }
             }
-            (recorded, recorded.transition)
+            (exceeded, transition)
         });
-        let Recorded { transition, exceeded, .. } = recorded;
-        self.tell(now, transition);
         if let Some(reason) = exceeded {
             self.context.events.tell(self.name, EventKind::ThresholdExceeded { breaker: self.name, reason });
         }
@@ -146,11 +154,7 @@ impl Breaker {
     /// Changes the state by hand.
     pub(crate) fn set(&self, to: State, span: Option<Duration>) {
         let (now, luck) = (self.context.clock.now(), self.context.luck());
-        let transition = self.change(|machine| {
-            let transition = machine.set(now, to, span, luck);
-            (transition, transition)
-        });
-        self.tell(now, transition);
+        self.change(now, |machine| ((), machine.set(now, to, span, luck)));
     }
 
     /// Begins again as if just made; with `config`, as if made with that.
@@ -161,12 +165,16 @@ impl Breaker {
         let transition = guarded.machine.reset(config, now);
         guarded.marks = Marks::reset(&self.counters);
         self.publish(&guarded.machine);
-        drop(guarded);
-        self.tell(now, transition);
+        self.tell(guarded, transition, now);
     }
 
     pub(crate) fn state(&self) -> State {
         self.lock().machine.state()
+    }
+
+    /// Whether the slow-call rule is on.
+    pub(crate) fn times_calls(&self) -> bool {
+        self.gate.load(Ordering::Relaxed) & TIMED != 0
     }
 
     pub(crate) fn config(&self) -> BreakerConfig {
@@ -180,11 +188,13 @@ impl Breaker {
     }
 
     pub(crate) fn snapshot(&self) -> BreakerSnapshot {
-        let clock = &self.context.clock;
-        let now = clock.now();
-        let mut guarded = self.lock();
-        let Guarded { machine, marks } = &mut *guarded;
-        snapshot::take(self.name, machine, marks, &self.counters, clock, now)
+        let now = self.context.clock.now();
+        self.snapshot_of(&mut self.lock(), now)
+    }
+
+    fn snapshot_of(&self, guarded: &mut Guarded, now: Moment) -> BreakerSnapshot {
+        let Guarded { machine, marks, .. } = guarded;
+        snapshot::take(self.name, machine, marks, &self.counters, &self.context.clock, now)
     }
 
     fn lock(&self) -> MutexGuard<'_, Guarded> {
@@ -192,7 +202,7 @@ impl Breaker {
         self.guarded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change<T>(&self, change: impl FnOnce(&mut Machine) -> (T, Option<Transition>)) -> T {
+    fn change<T>(&self, now: Moment, change: impl FnOnce(&mut Machine) -> (T, Option<Transition>)) -> T {
         let mut guarded = self.lock();
         let failures = guarded.machine.tally.failures;
         let (answer, transition) = change(&mut guarded.machine);
@@ -202,7 +212,27 @@ impl Breaker {
             guarded.marks.break_streak(&self.counters);
         }
         self.publish(&guarded.machine);
+        self.tell(guarded, transition, now);
         answer
+    }
+
+    /// Lets the lock go and tells the transition, with the snapshot it caused. Transitions are told one after the
+    /// other in the order they happened, so a listener sees a chain; one that itself changes the breaker hears of
+    /// that change after it returns.
+    fn tell<'g>(&'g self, mut guarded: MutexGuard<'g, Guarded>, transition: Option<Transition>, now: Moment) {
+        let Some(Transition { from, to, reason }) = transition else { return };
+        let snapshot = Box::new(self.snapshot_of(&mut guarded, now));
+        let breaker = self.name;
+        guarded.outbox.push_back(EventKind::Transition { breaker, from, to, reason, snapshot });
+        if std::mem::replace(&mut guarded.telling, true) {
+            return;
+        }
+        while let Some(kind) = guarded.outbox.pop_front() {
+            drop(guarded);
+            self.context.events.tell(breaker, kind);
+            guarded = self.lock();
+        }
+        guarded.telling = false;
     }
 
     fn publish(&self, machine: &Machine) {
@@ -217,24 +247,18 @@ impl Breaker {
             self.open_until.store(until.as_nanos(), Ordering::Release);
             self.open_reason.store(pack(reason), Ordering::Release);
         }
-        let gate = machine.generation() << GENERATION_SHIFT | state | clean;
+        let timed = if machine.config().slow_call_duration.is_some() { TIMED } else { 0 };
+        let gate = machine.generation() << GENERATION_SHIFT | state | clean | timed;
         if self.gate.load(Ordering::Relaxed) != gate {
             self.gate.store(gate, Ordering::Release);
         }
     }
-
-    /// Tells a transition, after the lock.
-    fn tell(&self, _now: Moment, transition: Option<Transition>) {
-        let Some(Transition { from, to, reason }) = transition else { return };
-        let snapshot = Box::new(self.snapshot());
-        self.context.events.tell(self.name, EventKind::Transition { breaker: self.name, from, to, reason, snapshot });
-    }
 }
 
-/// A reason in one word: kind, count, and percent in hundredths. Counts over 24 bits are cut to that.
+/// A reason in one word: kind, count, and percent. Counts over 24 bits are cut to that.
 fn pack(reason: TripReason) -> u64 {
     let word = |kind: u64, count: u32, percent: f32| {
-        kind | u64::from(count.min(0xff_ffff)) << 8 | ((percent * 100.0) as u64) << 32
+        kind | u64::from(count.min(0xff_ffff)) << 8 | u64::from(percent.to_bits()) << 32
     };
     match reason {
         TripReason::ConsecutiveFailures(failures) => word(1, failures, 0.0),
@@ -247,8 +271,8 @@ fn pack(reason: TripReason) -> u64 {
 }
 
 fn unpack(word: u64) -> TripReason {
-    let calls = (word >> 8 & 0xff_ffff) as u32;
-    let percent = (word >> 32) as f32 / 100.0;
+    let [_, a, b, c, percent @ ..] = word.to_le_bytes();
+    let (calls, percent) = (u32::from_le_bytes([a, b, c, 0]), f32::from_le_bytes(percent));
     match word & 0xff {
         1 => TripReason::ConsecutiveFailures(calls),
         2 => TripReason::FailureRate { percent, calls },

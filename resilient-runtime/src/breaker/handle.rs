@@ -6,6 +6,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::{Breaker, BreakerConfig, BreakerSnapshot, State, Ticket};
+use crate::clock::Moment;
 use crate::error::ResilienceError;
 use crate::event::EventKind;
 use crate::outcome::Outcome;
@@ -98,10 +99,14 @@ impl CircuitBreaker {
     /// # Errors
     ///
     /// The operation's own, or the breaker's refusal made into one.
-    pub fn call<T, E: From<ResilienceError>>(&self, operation: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    pub fn call<T, E: From<ResilienceError>>(
+        &self,
+        operation: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
         let permit = PanicFails(Some(self.try_acquire()?));
+        let began = self.begin();
         let result = operation();
-        permit.settle(result.is_ok());
+        permit.settle(result.is_ok(), self.took(began));
         result
     }
 
@@ -114,9 +119,9 @@ impl CircuitBreaker {
         &self,
         operation: impl AsyncFnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
-        let permit = self.try_acquire()?;
+        let mut permit = Some(self.try_acquire()?);
+        let began = self.begin();
         let mut future = std::pin::pin!(operation());
-        let mut permit = Some(permit);
         let result = std::future::poll_fn(|cx| {
             let guard = PanicFails(permit.take());
             let polled = future.as_mut().poll(cx);
@@ -124,10 +129,17 @@ impl CircuitBreaker {
             polled
         })
         .await;
-        if let Some(permit) = permit {
-            if result.is_ok() { permit.success() } else { permit.failure() }
-        }
+        PanicFails(permit).settle(result.is_ok(), self.took(began));
         result
+    }
+
+    /// When a call begins, if its length matters.
+    fn begin(&self) -> Option<Moment> {
+        self.breaker.times_calls().then(|| self.context.clock.now())
+    }
+
+    fn took(&self, began: Option<Moment>) -> Option<Duration> {
+        began.map(|began| self.context.clock.now().since(began))
     }
 
     /// Opens it for its recovery timeout, as if it had tripped.
@@ -146,15 +158,12 @@ impl CircuitBreaker {
     ///
     /// [`IllegalTransition`] when it is closed: there is nothing to probe.
     pub fn half_open(&self) -> Result<(), IllegalTransition> {
-        match self.state() {
-            from @ State::Closed => {
-                Err(IllegalTransition { breaker: self.name(), from, to: State::HalfOpen })
-            }
-            _ => {
-                self.breaker.set(State::HalfOpen, None);
-                Ok(())
-            }
+        let from = self.state();
+        if from == State::Closed {
+            return Err(IllegalTransition { breaker: self.name(), from, to: State::HalfOpen });
         }
+        self.breaker.set(State::HalfOpen, None);
+        Ok(())
     }
 
     /// Closes it and begins counting anew.
@@ -254,9 +263,9 @@ impl Drop for Permit {
 struct PanicFails(Option<Permit>);
 
 impl PanicFails {
-    fn settle(mut self, ok: bool) {
+    fn settle(mut self, ok: bool, took: Option<Duration>) {
         if let Some(permit) = self.0.take() {
-            if ok { permit.success() } else { permit.failure() }
+            permit.record(if ok { Outcome::Success } else { Outcome::Failure }, took);
         }
     }
 

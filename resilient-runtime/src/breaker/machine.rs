@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::config::BreakerConfig;
 use super::window::{Results, Sample, Totals};
 use super::{State, Ticket};
-use crate::clock::{Moment, nanos};
+use crate::clock::{Moment, scaled};
 use crate::event::TripReason;
 use crate::outcome::Outcome;
 
@@ -159,10 +159,11 @@ impl Machine {
         let generation = self.generation;
         let (lease, limit) = (self.config.lease(), self.config.probes());
         match &mut self.phase {
-            Phase::Closed | Phase::Disabled | Phase::MetricsOnly { .. } => (Ok(Ticket { generation, probe: 0 }), transition),
-            Phase::ForcedOpen => (Err(Refusal::Isolated), transition),
-            // Turned into HalfOpen above.
-            Phase::Open { .. } => (Err(Refusal::Isolated), transition),
+            Phase::Closed | Phase::Disabled | Phase::MetricsOnly { .. } => {
+                (Ok(Ticket { generation, probe: 0 }), transition)
+            }
+            // OPEN was turned into HALF_OPEN above.
+            Phase::ForcedOpen | Phase::Open { .. } => (Err(Refusal::Isolated), transition),
             Phase::HalfOpen { probes, next, .. } => {
                 let held = probes.len();
                 probes.retain(|probe| now < probe.lease_ends);
@@ -234,7 +235,11 @@ impl Machine {
                 }
                 let Some(reason) = self.broken_rule(now) else { return counted };
                 if let Phase::MetricsOnly { told_failures, told_slow } = &mut self.phase {
-                    let told = if matches!(reason, TripReason::SlowCallRate { .. }) { told_slow } else { told_failures };
+                    let told = if matches!(reason, TripReason::SlowCallRate { .. }) {
+                        told_slow
+                    } else {
+                        told_failures
+                    };
                     let exceeded = (!std::mem::replace(told, true)).then_some(reason);
                     return Recorded { exceeded, ..counted };
                 }
@@ -274,7 +279,7 @@ impl Machine {
         if calls < min_calls {
             return None;
         }
-        let percent = |part: u32| (f64::from(part) / f64::from(calls) * 100.0) as f32;
+        let percent = |part: u32| part as f32 / calls as f32 * 100.0;
         let over = |part: u32, rate: Option<f64>| {
             rate.is_some_and(|rate| f64::from(part) >= rate * f64::from(calls) - 1e-9)
         };
@@ -288,7 +293,13 @@ impl Machine {
     }
 
     /// Changes the state by hand. A change to the state it is in changes nothing, except that OPEN begins anew.
-    pub(super) fn set(&mut self, now: Moment, to: State, span: Option<Duration>, luck: f64) -> Option<Transition> {
+    pub(super) fn set(
+        &mut self,
+        now: Moment,
+        to: State,
+        span: Option<Duration>,
+        luck: f64,
+    ) -> Option<Transition> {
         if to == State::Open {
             let was_open = self.state() == State::Open;
             let mut transition = self.open(now, TripReason::Manual, luck);
@@ -325,8 +336,8 @@ impl Machine {
         let exponent = i32::try_from(self.reopenings).unwrap_or(i32::MAX);
         let growth = config.recovery_backoff.powi(exponent);
         let longest = config.max_recovery_timeout.unwrap_or(Duration::MAX);
-        let span = scale(config.recovery_timeout, growth).min(longest.max(config.recovery_timeout));
-        let span = scale(span, 1.0 + config.recovery_jitter * luck);
+        let span = scaled(config.recovery_timeout, growth).min(longest.max(config.recovery_timeout));
+        let span = scaled(span, 1.0 + config.recovery_jitter * luck);
         self.tally.times_opened += 1;
         self.opened_because = reason;
         self.enter(State::Open, Phase::Open { until: now.saturating_add(span) }, reason)
@@ -354,13 +365,4 @@ impl Machine {
 
 fn half_open() -> Phase {
     Phase::HalfOpen { successes: 0, probes: Vec::new(), next: 0 }
-}
-
-/// `span * factor`, saturating.
-fn scale(span: Duration, factor: f64) -> Duration {
-    if factor <= 1.0 {
-        return span;
-    }
-    // Casting a float to an integer saturates.
-    Duration::from_nanos((nanos(span) as f64 * factor) as u64)
 }

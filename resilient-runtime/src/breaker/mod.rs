@@ -1,8 +1,8 @@
 //! The circuit breaker: stops calling what keeps failing, and tries again carefully.
 
 mod config;
-mod counters;
 mod core;
+mod counters;
 mod handle;
 mod machine;
 mod snapshot;

@@ -61,7 +61,7 @@ pub struct BreakerSnapshot {
     pub success_threshold: u32,
     /// How long it stays open, in seconds.
     pub recovery_timeout: f64,
-    /// Whether it is closed although a rate is over its limit, as METRICS_ONLY may be.
+    /// Whether it is closed although a rate is over its limit, as one that only measures may be.
     pub failing: bool,
     /// Whether the whole service is unhealthy while it is open.
     pub critical: bool,

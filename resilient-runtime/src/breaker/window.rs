@@ -7,7 +7,7 @@ use super::config::Window;
 use crate::clock::{Moment, nanos};
 
 /// Buckets of a time window. A bucket shorter than 20 ms would be finer than the clock of a busy machine.
-const BUCKETS: u64 = 10;
+const BUCKETS: u32 = 10;
 const SHORTEST_BUCKET: Duration = Duration::from_millis(20);
 
 /// One result.
@@ -41,7 +41,9 @@ impl Totals {
     fn cells(&mut self, sample: Sample) -> (&mut u32, Option<&mut u32>) {
         match sample {
             Sample { abandoned: true, .. } => (&mut self.abandoned, None),
-            Sample { failed: true, slow, .. } => (&mut self.failures, slow.then_some(&mut self.slow_failures)),
+            Sample { failed: true, slow, .. } => {
+                (&mut self.failures, slow.then_some(&mut self.slow_failures))
+            }
             Sample { slow, .. } => (&mut self.successes, slow.then_some(&mut self.slow_successes)),
         }
     }
@@ -89,8 +91,8 @@ impl Results {
         let kind = match window {
             Window::Count(size) => Kind::Count { size: size as usize, ring: VecDeque::new() },
             Window::Time(span) => {
-                let fine = span / BUCKETS as u32 >= SHORTEST_BUCKET;
-                let buckets = if fine { BUCKETS } else { 1 };
+                let fine = span / BUCKETS >= SHORTEST_BUCKET;
+                let buckets = u64::from(if fine { BUCKETS } else { 1 });
                 Kind::Time { bucket: (nanos(span) / buckets).max(1), buckets, filled: VecDeque::new() }
             }
         };

@@ -107,6 +107,16 @@ pub(crate) struct Layers {
 }
 
 impl Layers {
+    pub(crate) const NONE: Self = Self {
+        fallback: false,
+        deadline: false,
+        retry: false,
+        breaker: false,
+        breaker_per_call: false,
+        timeout: false,
+        health: false,
+    };
+
     fn reads(self, group: Group) -> bool {
         match group {
             Group::Timeout => self.timeout,
@@ -439,7 +449,8 @@ fn check_delays(resolved: &mut Resolved, request: &Request<'_>) {
     let (base, most) = (resolved.base_delay, resolved.max_delay);
     if base > most {
         // A cap that somebody wrote simply wins over a delay that nobody wrote.
-        let written = !matches!(resolved.source("base_delay"), Source::BuiltIn | Source::Profile(_) | Source::Word(_));
+        let written =
+            !matches!(resolved.source("base_delay"), Source::BuiltIn | Source::Profile(_) | Source::Word(_));
         if request.layers.retry && written {
             let problem = above_cap(resolved, request, ("base_delay", base), ("max_delay", most));
             resolved.problems.push(problem);
@@ -754,10 +765,8 @@ mod tests {
         assert_eq!(resolved.base_delay, Duration::from_millis(200));
         assert_eq!(
             case.problems(),
-            [
-                "base_delay of `load` (src/db.rs:7): 500ms (attribute) is above max_delay, 200ms (attribute); \
-              write base_delay = 200ms or less, or a larger max_delay; using 200ms"
-            ]
+            ["base_delay of `load` (src/db.rs:7): 500ms (attribute) is above max_delay, 200ms (attribute); \
+              write base_delay = 200ms or less, or a larger max_delay; using 200ms"]
         );
         case.layers.retry = false;
         assert_eq!(case.problems(), [""; 0]);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 pub use backoff::{Backoff, Jitter};
 
-use crate::clock::nanos;
+use crate::clock::{from_nanos_f64, nanos, scaled};
 
 /// A server that asks for more than this is not waited for.
 pub(crate) const LONGEST_HINT: Duration = Duration::from_secs(60);
@@ -35,9 +35,8 @@ impl Retry {
             Backoff::Fibonacci => base * fibonacci(n),
             Backoff::Custom(delay) => return delay(n).min(self.max_delay),
         };
-        // 0 * inf: no delay stays no delay. Casting saturates.
-        let grown = if grown.is_nan() { 0.0 } else { grown };
-        Duration::from_nanos(grown as u64).min(self.max_delay)
+        // 0 * inf is no number: no delay stays no delay.
+        from_nanos_f64(grown).min(self.max_delay)
     }
 
     /// The wait before retry `n` after a wait of `previous`, spread by `luck` in [0, 1).
@@ -47,12 +46,12 @@ impl Retry {
         let delay = self.unspread(n);
         let spread = match self.jitter {
             Jitter::None => return delay,
-            Jitter::Equal => scale(delay, 0.5 + 0.5 * luck),
-            Jitter::Full => scale(delay, luck),
-            Jitter::Fraction(share) => scale(delay, 1.0 + share * (2.0 * luck - 1.0)),
+            Jitter::Equal => scaled(delay, 0.5 + 0.5 * luck),
+            Jitter::Full => scaled(delay, luck),
+            Jitter::Fraction(share) => scaled(delay, 1.0 + share * (2.0 * luck - 1.0)),
             Jitter::Decorrelated => {
                 let (low, high) = (self.base_delay, previous.max(self.base_delay).saturating_mul(3));
-                low.saturating_add(scale(high.saturating_sub(low), luck))
+                low.saturating_add(scaled(high.saturating_sub(low), luck))
             }
         };
         spread.min(self.max_delay)
@@ -70,7 +69,7 @@ impl Retry {
                 // At most three times the wait before, which may have been the cap; and the user's function is not
                 // called only to be told about.
                 (Jitter::Decorrelated, _) | (_, Backoff::Custom(_)) => self.max_delay,
-                (Jitter::Fraction(share), _) => scale(self.unspread(n), 1.0 + share).min(self.max_delay),
+                (Jitter::Fraction(share), _) => scaled(self.unspread(n), 1.0 + share).min(self.max_delay),
                 _ => self.unspread(n),
             };
             if constant || longest >= self.max_delay || n >= EXACT {
@@ -85,11 +84,7 @@ impl Retry {
 
 /// `delay`, or what the server asked for if that is longer, spread so that not everyone returns at once.
 pub(crate) fn at_least(delay: Duration, hint: Option<Duration>, luck: f64) -> Duration {
-    hint.map_or(delay, |hint| delay.max(scale(hint, 1.0 + HINT_SPREAD * luck)))
-}
-
-fn scale(span: Duration, factor: f64) -> Duration {
-    Duration::from_nanos((nanos(span) as f64 * factor) as u64)
+    hint.map_or(delay, |hint| delay.max(scaled(hint, 1.0 + HINT_SPREAD * luck)))
 }
 
 /// The n-th of 1, 1, 2, 3, 5, …
@@ -148,8 +143,14 @@ mod tests {
                 for exponential_base in [1.0, 2.0, 1e300, f64::INFINITY, f64::NAN] {
                     for backoff in [Backoff::Linear, Backoff::Exponential, Backoff::Fibonacci] {
                         for jitter in jitters {
-                            let retry =
-                                Retry { max_attempts: u32::MAX, base_delay: base, max_delay: max, exponential_base, jitter, backoff };
+                            let retry = Retry {
+                                max_attempts: u32::MAX,
+                                base_delay: base,
+                                max_delay: max,
+                                exponential_base,
+                                jitter,
+                                backoff,
+                            };
                             for n in [0, 1, 33, 1_024, 100_000, u32::MAX] {
                                 let delay = retry.delay(n, Duration::MAX, rng.f64());
                                 assert!(delay <= max, "{retry:?} {n}: {delay:?}");
@@ -167,8 +168,9 @@ mod tests {
         let mut rng = fastrand::Rng::with_seed(2);
         let range = |jitter, low: f64, high: f64, rng: &mut fastrand::Rng| {
             let retry = retry(Backoff::Constant, jitter);
-            let draws: Vec<f64> =
-                (0..10_000).map(|_| retry.delay(0, Duration::from_secs(2), rng.f64()).as_secs_f64()).collect();
+            let draws: Vec<f64> = (0..10_000)
+                .map(|_| retry.delay(0, Duration::from_secs(2), rng.f64()).as_secs_f64())
+                .collect();
             assert!(draws.iter().all(|draw| (low..=high).contains(draw)), "{jitter:?}");
             // It reaches near both ends.
             let span = high - low;

@@ -70,7 +70,7 @@ impl Scope {
 
     /// Runs `future` inside the scope, wherever it is polled.
     pub async fn run<F: Future>(&self, future: F) -> F::Output {
-        let _announced = self.runtime.announce();
+        let _announced = Runtime::announce();
         let mut future = std::pin::pin!(future);
         std::future::poll_fn(|cx| {
             let _inside = self.runtime.enter();
