@@ -30,7 +30,7 @@ impl Errors {
 
     /// One `compile_error!` per mistake.
     pub(crate) fn into_tokens(self) -> TokenStream {
-        self.0.into_iter().flat_map(|error| error.into_compile_error()).collect()
+        self.0.into_iter().flat_map(syn::Error::into_compile_error).collect()
     }
 
     #[cfg(test)]

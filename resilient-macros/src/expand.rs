@@ -112,13 +112,13 @@ impl Output {
             (_, syn::ReturnType::Type(_, ty)) => Some(&**ty),
             (_, syn::ReturnType::Default) => None,
         };
-        match written {
-            Some(written) => {
-                let mut ty = written.clone();
-                erase_opaque(&mut ty);
-                Self { ty, span: written.span() }
-            }
-            None => Self { ty: syn::parse_quote!(()), span: sig.ident.span() },
+        if let Some(written) = written {
+            let mut ty = written.clone();
+            erase_opaque(&mut ty);
+            Self { ty, span: written.span() }
+        } else {
+            let span = sig.ident.span();
+            Self { ty: syn::parse_quote_spanned!(span=> ()), span }
         }
     }
 
@@ -151,7 +151,7 @@ impl Arguments {
                     let hoisted = plan
                         .bindings
                         .iter()
-                        .find(|(binding, _)| binding.ident == "__self" && binding.hoisted);
+                        .find(|(binding, _)| binding.ident == "__self" && binding.hoisted());
                     arguments.passed.push(
                         hoisted
                             .map_or_else(|| token.to_token_stream(), |(own, _)| own.ident.to_token_stream()),
@@ -207,12 +207,12 @@ impl Arguments {
 
     fn capture(&mut self, plan: &Plan, hoisted: bool) {
         let site = Span::mixed_site();
-        for (binding, capture) in plan.bindings.iter().filter(|(binding, _)| binding.hoisted == hoisted) {
+        for (binding, capture) in plan.bindings.iter().filter(|(binding, _)| binding.hoisted() == hoisted) {
             let (ident, cfgs) = (&binding.ident, &binding.cfgs);
             match capture {
                 Capture::AsUsed => {}
                 Capture::Unique => {
-                    self.borrowed.extend(quote_spanned!(site=> #(#cfgs)* let _ = &mut #ident;))
+                    self.borrowed.extend(quote_spanned!(site=> #(#cfgs)* let _ = &mut #ident;));
                 }
                 Capture::Copied => {
                     let span = site.located_at(ident.span());
@@ -236,7 +236,7 @@ fn plain_pattern(ident: &Ident) -> syn::PatIdent {
 
 fn capture(plan: &Plan, ident: &Ident, hoisted: bool) -> Option<Capture> {
     let found =
-        plan.bindings.iter().find(|(binding, _)| binding.ident == *ident && binding.hoisted == hoisted);
+        plan.bindings.iter().find(|(binding, _)| binding.ident == *ident && binding.hoisted() == hoisted);
     found.map(|(_, capture)| *capture)
 }
 
@@ -341,8 +341,8 @@ fn call(plan: &Plan, output: &Output, arguments: &Arguments, body: &Group) -> To
     // A rule of the user's is about the function's error: a time limit is shown to it as one.
     let judged = (plan.judges_errors() && plan.timeout.is_some() && plan.fallback.is_none()).then(|| {
         let span = site.located_at(output.span);
-        let (private, ty, out) = (plan.paths.private(span), &output.ty, Ident::new("out", site));
-        quote_spanned!(span=> let #out = #private::timeout_as_error::<#ty>(#out);)
+        let (private, ty) = (plan.paths.private(span), &output.ty);
+        quote_spanned!(span=> let out = #private::timeout_as_error::<#ty>(out);)
     });
     let run = if plan.retry.is_some() {
         let pause = Ident::new(if plan.is_async() { "pause" } else { "pause_blocking" }, site);
@@ -377,29 +377,27 @@ fn attempt(plan: &Plan, output: &Output, arguments: &Arguments, body: &Group) ->
     let private = plan.paths.private(site);
     let Arguments { borrowed, .. } = arguments;
     let Output { ty, .. } = output;
-    // A block of the user's own would be told that its braces are not needed.
+    // Where the body is, so that a move out of it is shown there; ours, so that its braces are not called needless.
+    let place = site.located_at(body.span());
     let mut body = body.clone();
-    body.set_span(site.located_at(body.span()));
-    let owns = (!plan.runs_again()).then(|| quote_spanned!(site=> move));
+    body.set_span(place);
+    let owns = (!plan.runs_again()).then(|| quote_spanned!(place=> move));
     match plan.timeout {
         _ if plan.is_async() => {
-            let typed = if output.is_inferred() {
-                TokenStream::new()
-            } else {
-                quote_spanned!(site=> let typed: #ty = #private::typed(); return typed;)
-            };
-            quote_spanned! {site=>
-                call.attempt(async #owns {
-                    if false {
-                        #borrowed
-                        #typed
-                    }
-                    #body
-                }).await
-            }
+            let typed = (!output.is_inferred())
+                .then(|| quote_spanned!(site=> let typed: #ty = #private::typed(); return typed;));
+            let block = in_braces(quote_spanned!(site=> if false { #borrowed #typed } #body), place);
+            let future = quote_spanned!(place=> async #owns #block);
+            quote_spanned!(site=> call.attempt(#future).await)
         }
-        Some(TimeLimit::Thread) => quote_spanned!(site=> call.attempt_on_thread(move || -> #ty #body)),
-        _ => quote_spanned!(site=> call.attempt_in_place(#owns || -> #ty #body)),
+        Some(TimeLimit::Thread) => {
+            let closure = quote_spanned!(place=> move || -> #ty #body);
+            quote_spanned!(site=> call.attempt_on_thread(#closure))
+        }
+        _ => {
+            let closure = quote_spanned!(place=> #owns || -> #ty #body);
+            quote_spanned!(site=> call.attempt_in_place(#closure))
+        }
     }
 }
 
@@ -465,20 +463,19 @@ fn end(plan: &Plan, output: &Output, arguments: &Arguments) -> TokenStream {
             }
         };
     }
-    let (ret, refused) = (Ident::new("ret", site), Ident::new("refused", site));
+    // Calls whose bound may not hold stand wholly at the user's token: one mistake, one caret, under that token.
     let value = match plan.retry.as_ref().and_then(|retry| retry.wrap) {
-        None => ret.to_token_stream(),
+        None => quote_spanned!(site=> ret),
         Some(span) => {
-            // The whole call at the key: its bound is what may fail, and one place should say so.
             let span = site.located_at(span);
-            let (private, call) = (plan.paths.private(span), Ident::new("call", site));
-            quote_spanned!(span=> #private::wrap_exhausted(&#call, #ret))
+            let private = plan.paths.private(span);
+            quote_spanned!(span=> #private::wrap_exhausted(&call, ret))
         }
     };
     let refuse = if plan.can_refuse() {
         let span = site.located_at(output.span);
         let (private, ty) = (plan.paths.private(span), &output.ty);
-        quote_spanned!(span=> #private::refuse::<#ty>(#refused))
+        quote_spanned!(span=> #private::refuse::<#ty>(refused))
     } else {
         quote_spanned!(site=> #private::cannot_refuse(refused))
     };

@@ -27,10 +27,10 @@ impl Parse for GuardedFn {
         let defaultness = input.parse()?;
         let sig: Signature = input.parse()?;
         if input.peek(Token![;]) {
-            return Err(input.error(format!(
-                "`{}` has no body to guard; write the attribute where it is implemented",
-                sig.ident
-            )));
+            return Err(syn::Error::new_spanned(
+                &sig.ident,
+                format!("`{}` has no body to guard; write the attribute where it is implemented", sig.ident),
+            ));
         }
         let content;
         let brace = braced!(content in input);
@@ -100,11 +100,27 @@ pub(crate) struct Binding {
     pub(crate) mutable: bool,
     /// Its type is not, by its look, a reference.
     pub(crate) owned: bool,
-    /// Part of an argument that is a pattern.
-    pub(crate) in_pattern: bool,
-    /// Bound by one of `async_trait`'s leading `let` lines rather than by the signature.
-    pub(crate) hoisted: bool,
+    pub(crate) by: BoundBy,
     pub(crate) cfgs: Vec<Attribute>,
+}
+
+/// Where a name is bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BoundBy {
+    /// One of `async_trait`'s leading `let` lines rather than the signature.
+    pub(crate) hoisted: bool,
+    /// A part of a pattern rather than the whole argument.
+    pub(crate) pattern: bool,
+}
+
+impl Binding {
+    pub(crate) fn hoisted(&self) -> bool {
+        self.by.hoisted
+    }
+
+    pub(crate) fn in_pattern(&self) -> bool {
+        self.by.pattern
+    }
 }
 
 /// How the function runs, and where the code to guard is.
@@ -201,23 +217,16 @@ impl GuardedFn {
                 (None, FnArg::Typed(typed)) => Some(&*typed.pat),
                 (None, FnArg::Receiver(_)) => None,
             };
-            let in_pattern = pat.is_some_and(|pat| !is_plain(pat));
+            let by = BoundBy { hoisted: moved.is_some(), pattern: pat.is_some_and(|pat| !is_plain(pat)) };
             let mut add = |ident: &Ident, mutable: bool, owned: bool| {
-                bindings.push(Binding {
-                    ident: ident.clone(),
-                    mutable,
-                    owned,
-                    in_pattern,
-                    hoisted: moved.is_some(),
-                    cfgs: cfgs.clone(),
-                });
+                bindings.push(Binding { ident: ident.clone(), mutable, owned, by, cfgs: cfgs.clone() });
             };
             match (moved, argument) {
                 (Some(line), _) => {
                     // async_trait turns `&mut self` into an immutable `__self` that is the reference itself.
                     let receiver = line.source == "self";
                     each_binding(&mut line.pat.clone(), &mut |pat, plain| {
-                        add(&pat.ident, pat.mutability.is_some() && !(receiver && !owned), owned && plain);
+                        add(&pat.ident, pat.mutability.is_some() && (owned || !receiver), owned && plain);
                     });
                 }
                 (None, FnArg::Receiver(receiver)) => add(
@@ -233,7 +242,7 @@ impl GuardedFn {
             }
         }
         if let Shape::Future(tail) = shape {
-            bindings.retain(|binding| binding.hoisted || mentions(&tail.inner.stream(), &binding.ident));
+            bindings.retain(|binding| binding.hoisted() || mentions(&tail.inner.stream(), &binding.ident));
         }
         bindings
     }
@@ -425,7 +434,7 @@ fn future_tail(body: &Group, output: Type) -> Option<FutureTail> {
             (before.to_vec(), false, block)
         }
     };
-    let (hoisted, inner) = hoist(inner);
+    let (hoisted, inner) = hoist(&inner);
     Some(FutureTail {
         before: before.into_iter().collect(),
         in_call,
@@ -461,7 +470,7 @@ fn async_block(tokens: &[TokenTree]) -> Option<(&[TokenTree], (TokenStream, Grou
 /// let order = order;
 /// let (a, b) = { let __arg2 = __arg2; __arg2 };
 /// ```
-fn hoist(block: Group) -> (Vec<Hoisted>, Group) {
+fn hoist(block: &Group) -> (Vec<Hoisted>, Group) {
     let mut rest: Vec<TokenTree> = block.stream().into_iter().collect();
     let mut hoisted = Vec::new();
     if matches!(rest.first(), Some(TokenTree::Ident(ident)) if ident == "if")

@@ -1,8 +1,9 @@
 //! What is legal: a function's layers, outermost first, and everything the expansion needs to print them.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use syn::{Expr, ExprPath, LitStr, Pat};
+use syn::{Expr, ExprPath, LitStr};
 
+use crate::args::Pattern;
 use crate::item::{Binding, Shape};
 use crate::paths::Paths;
 
@@ -62,7 +63,7 @@ pub(crate) struct Health {
 /// How a result is read: success, failure or ignored, and whether another attempt may help.
 #[derive(Debug)]
 pub(crate) struct Judgement {
-    pub(crate) ignore: Option<Pat>,
+    pub(crate) ignore: Option<Pattern>,
     pub(crate) failure_if: Option<Expr>,
     pub(crate) retry: RetryOnly,
 }
@@ -71,7 +72,7 @@ pub(crate) struct Judgement {
 #[derive(Debug)]
 pub(crate) enum RetryOnly {
     Any,
-    Matching(Pat),
+    Matching(Pattern),
     Passing(Expr),
 }
 
@@ -89,7 +90,7 @@ pub(crate) enum Capture {
     AsUsed,
     /// By unique borrow, so that a later attempt can have it again and `Send` does not also ask for `Sync`.
     Unique,
-    /// As a copy of its own; the span is where that was asked for.
+    /// As a copy of its own.
     Copied,
 }
 

@@ -10,12 +10,14 @@ use syn::spanned::Spanned;
 use syn::{FnArg, LitStr, Type};
 
 use crate::args::{
-    Args, Backoff, Count, Exhausted, Float, Jitter, Keyed, Length, Scope, Text, Threshold, Window,
+    Args, Backoff, Clones, Count, Exhausted, Float, Jitter, Key, Keyed, Length, Scope, Switch, Text,
+    Threshold, TimeoutMode, Window, Written,
 };
-use crate::args::{TimeoutMode, Written};
 use crate::attributes::Layer;
 use crate::diagnostics::{Errors, list};
-use crate::item::{Binding, GuardedFn, Shape, has_unique_borrow, mentions, why_not_sendable};
+use crate::item::{
+    Binding, GuardedFn, Shape, has_unique_borrow, mentions, receiver_is_owned, why_not_sendable,
+};
 use crate::paths::Paths;
 use crate::plan::{Breaker, Capture, Health, Judgement, Plan, Retry, RetryOnly, Setting, TimeLimit};
 
@@ -26,12 +28,319 @@ pub(crate) fn validate(
     function: &GuardedFn,
     errors: &mut Errors,
 ) -> Option<Plan> {
-    // No `..`: a new key does not compile until somebody decides what it means.
+    attributes(written, errors);
+    let shape = signature(function, errors);
+    let layers = Layers::of(written, &args, errors);
+    missing_layers(&layers, &args, errors);
+    texts_and_times(&args, errors);
+    numbers(&args, errors);
+    contradictions(&args, errors);
+    if layers.has(Layer::Health) && args.service.is_none() {
+        for health in written.iter().filter(|attribute| attribute.asks_for(Layer::Health)) {
+            let name = health.word.name;
+            errors.at_span(
+                health.span,
+                format!("`#[{name}]` names the service: `#[{name}(\"external_api\")]`"),
+            );
+        }
+    }
+
+    let shape = shape?;
+    let limit = if layers.has(Layer::Timeout) {
+        let asked = asked_for_time(written, &args);
+        time_limit(function, &shape, args.timeout_mode.as_ref(), asked, errors)
+    } else {
+        None
+    };
+    let runs_again = layers.has(Layer::Retry) || args.fallback.is_some();
+    if layers.has(Layer::Retry) {
+        retryable(function, &shape, errors);
+    }
+    if runs_again {
+        unchanged_receiver(function, errors);
+    }
+    let bindings = function.bindings(&shape);
+    if let Some(clones) = &args.clones {
+        check_clones(clones, &bindings, runs_again, function, errors);
+    }
+    if !errors.is_empty() {
+        return None;
+    }
+    let captures = captures(bindings, &shape, limit, runs_again, &args, function);
+    Some(plan(written, args, &layers, shape, limit, captures))
+}
+
+/// The layers to generate. What is written decides; the environment only tunes numbers.
+struct Layers(Vec<Layer>);
+
+impl Layers {
+    fn of(written: &[Written], args: &Args, errors: &mut Errors) -> Self {
+        let mut layers = Vec::new();
+        for (layer, switch) in [
+            (Layer::Retry, &args.enable_retry),
+            (Layer::Breaker, &args.enable_circuit_breaker),
+            (Layer::Timeout, &args.enable_timeout),
+            (Layer::Health, &None),
+        ] {
+            let mut asking = written.iter().filter(|attribute| attribute.asks_for(layer)).peekable();
+            let off = switch.as_ref().filter(|switch| !switch.value.0);
+            if let Some(Keyed { key, .. }) = off
+                && let Some(own) = asking.find(|attribute| !attribute.word.whole)
+            {
+                let own = own.word.name;
+                errors.at(key, format!("`{key} = false` contradicts `#[{own}]`; remove one of them"));
+            } else if off.is_none() && asking.peek().is_some() {
+                layers.push(layer);
+            }
+        }
+        Self(layers)
+    }
+
+    fn has(&self, layer: Layer) -> bool {
+        self.0.contains(&layer)
+    }
+}
+
+/// Every key whose layer is not there.
+fn missing_layers(layers: &Layers, args: &Args, errors: &mut Errors) {
+    let retry = [
+        args.attempts.key(),
+        args.base_delay.key(),
+        args.max_delay.key(),
+        args.exponential_base.key(),
+        args.jitter.key(),
+        args.backoff.key(),
+        args.retry_on.key(),
+        args.retry_if.key(),
+        args.retry_on_open.key(),
+        args.exhausted.key(),
+    ];
+    let breaker = [
+        args.name.key(),
+        args.failure_threshold.key(),
+        args.success_threshold.key(),
+        args.recovery_timeout.key(),
+        args.failure_rate.key(),
+        args.window.key(),
+        args.min_calls.key(),
+        args.slow_call_rate.key(),
+        args.slow_call_duration.key(),
+        args.half_open_max_calls.key(),
+        args.recovery_backoff.key(),
+        args.max_recovery_timeout.key(),
+        args.recovery_jitter.key(),
+        args.breaker_scope.key(),
+        args.critical.key(),
+        // It needs both; one complaint is enough.
+        if layers.has(Layer::Retry) { args.retry_on_open.key() } else { None },
+    ];
+    let timeout = [args.timeout.key(), args.timeout_mode.key()];
+    let mut needs =
+        |layer: &str, attribute: &str, switch: Option<&Keyed<Switch>>, keys: &[Option<&Ident>]| {
+            for key in keys.iter().copied().flatten() {
+                let instead = match switch {
+                    Some(switch) => format!(", which `{} = false` removes", switch.key),
+                    None => format!("; add `#[{attribute}]`"),
+                };
+                errors.at(key, format!("`{key}` needs {layer}{instead}"));
+            }
+        };
+    if !layers.has(Layer::Retry) {
+        needs("retry", "retry_with_backoff", args.enable_retry.as_ref(), &retry);
+    }
+    if !layers.has(Layer::Breaker) {
+        needs("a circuit breaker", "circuit_breaker", args.enable_circuit_breaker.as_ref(), &breaker);
+    }
+    if !layers.has(Layer::Timeout) {
+        needs("a time limit", "with_timeout", args.enable_timeout.as_ref(), &timeout);
+    }
+    if !layers.has(Layer::Retry) && !layers.has(Layer::Breaker) && !layers.has(Layer::Health) {
+        for key in [args.ignore.key(), args.failure_if.key()].into_iter().flatten() {
+            errors.at(key, format!("`{key}` tells failures from successes, but no layer here counts them"));
+        }
+    }
+}
+
+fn texts_and_times(args: &Args, errors: &mut Errors) {
+    if let Some(written) = &args.operation_type {
+        identifier(errors, written);
+    }
+    for written in [&args.operation_name, &args.name, &args.service].into_iter().flatten() {
+        plain_name(errors, written);
+    }
+    if let Some(timeout) = &args.timeout {
+        positive(
+            errors,
+            &timeout.key,
+            &timeout.value,
+            "; to have no time limit write `enable_timeout = false`",
+        );
+    }
+    if let Some(deadline) = &args.deadline {
+        positive(errors, &deadline.key, &deadline.value, "; leave it out to have none");
+    }
+    let lengths = [
+        &args.max_delay,
+        &args.recovery_timeout,
+        &args.slow_call_duration,
+        &args.max_recovery_timeout,
+        &args.degraded_response_time,
+        &args.unhealthy_response_time,
+        &args.max_age,
+    ];
+    for length in lengths.into_iter().flatten() {
+        positive(errors, &length.key, &length.value, "");
+    }
+}
+
+fn numbers(args: &Args, errors: &mut Errors) {
+    if let Some(attempts) = &args.attempts {
+        let (least, hint) = match attempts.name().as_str() {
+            "max_retries" => (0, ""),
+            _ => (1, "; it counts the first call: 1 is one attempt and no retry"),
+        };
+        at_least(errors, &attempts.key, &attempts.value, least, hint);
+    }
+    let counts = [
+        &args.success_threshold,
+        &args.min_calls,
+        &args.half_open_max_calls,
+        &args.health_window,
+        &args.min_samples,
+    ];
+    for count in counts.into_iter().flatten() {
+        at_least(errors, &count.key, &count.value, 1, "");
+    }
+    if let Some(Keyed { key, value: Threshold::Count(count) }) = &args.failure_threshold {
+        at_least(errors, key, count, 1, "; to have no such rule write \"off\"");
+    }
+    match &args.window {
+        Some(Keyed { key, value: Window::Calls(calls) }) => at_least(errors, key, calls, 1, ""),
+        Some(Keyed { key, value: Window::Time(time) }) => positive(errors, key, time, ""),
+        None => {}
+    }
+    for factor in [&args.exponential_base, &args.recovery_backoff].into_iter().flatten() {
+        in_range(errors, &factor.key, &factor.value, 1.0..=f64::MAX, "must be at least 1.0");
+    }
+    let rates =
+        [&args.failure_rate, &args.slow_call_rate, &args.degraded_error_rate, &args.unhealthy_error_rate];
+    for rate in rates.into_iter().flatten() {
+        let range = f64::MIN_POSITIVE..=1.0;
+        in_range(errors, &rate.key, &rate.value, range, "must be over 0.0 and at most 1.0");
+    }
+    if let Some(Keyed { key, value: Jitter::Share(share) }) = &args.jitter {
+        let allowed = "is a share of the delay and must be between 0.0 and 1.0";
+        in_range(errors, key, share, 0.0..=1.0, allowed);
+    }
+    if let Some(share) = &args.recovery_jitter {
+        in_range(errors, &share.key, &share.value, 0.0..=1.0, "must be between 0.0 and 1.0");
+    }
+}
+
+/// Keys that do not go together, or that do nothing alone.
+fn contradictions(args: &Args, errors: &mut Errors) {
+    ordered(errors, args.base_delay.as_ref(), args.max_delay.as_ref());
+    ordered(errors, args.timeout.as_ref(), args.deadline.as_ref());
+    ordered(errors, args.recovery_timeout.as_ref(), args.max_recovery_timeout.as_ref());
+    ordered(errors, args.degraded_response_time.as_ref(), args.unhealthy_response_time.as_ref());
+    if let (Some(base), Some(backoff)) = (args.exponential_base.key(), &args.backoff) {
+        let other = match &backoff.value {
+            Backoff::Word(word) if word.value() != "exponential" => Some(word.to_token_stream()),
+            Backoff::Function(function) => Some(function.to_token_stream()),
+            Backoff::Word(_) | Backoff::Value(_) => None,
+        };
+        if let Some(other) = other {
+            errors.at(base, format!("`{base}` has no effect with `backoff = {other}`; remove one of them"));
+        }
+    }
+    if let (Some(on), Some(rule)) = (args.retry_on.key(), args.retry_if.key()) {
+        errors.at(
+            rule,
+            format!(
+                "`{on}` and `{rule}` both choose the errors to retry; write the pattern in `{rule}`: \
+                 `{rule} = |error| matches!(error, ..)`"
+            ),
+        );
+    }
+    match (args.slow_call_rate.key(), args.slow_call_duration.key()) {
+        (Some(rate), None) => {
+            errors.at(rate, "`slow_call_rate` needs `slow_call_duration`, from which on a call is slow");
+        }
+        (None, Some(duration)) => {
+            errors.at(
+                duration,
+                "`slow_call_duration` needs `slow_call_rate`, the share of slow calls that is too many",
+            );
+        }
+        _ => {}
+    }
+    if args.failure_rate.is_none() && args.slow_call_rate.is_none() {
+        for key in [args.window.key(), args.min_calls.key()].into_iter().flatten() {
+            errors.at(
+                key,
+                format!("`{key}` needs `failure_rate` or `slow_call_rate`: nothing else looks at the window"),
+            );
+        }
+    }
+}
+
+/// Where, and under which name, the author asked for a time limit; a profile's own is nobody's wish.
+fn asked_for_time(written: &[Written], args: &Args) -> Option<(Span, String)> {
+    let own = written.iter().find(|attribute| attribute.asks_for(Layer::Timeout) && !attribute.word.whole);
+    let place = args.timeout.key().map(Ident::span).or(own.map(|own| own.span))?;
+    let name = own.map(|own| format!("#[{}]", own.word.name)).or(args.timeout.as_ref().map(Keyed::name))?;
+    Some((place, name))
+}
+
+/// How each attempt gets at each argument.
+fn captures(
+    bindings: Vec<Binding>,
+    shape: &Shape,
+    limit: Option<TimeLimit>,
+    runs_again: bool,
+    args: &Args,
+    function: &GuardedFn,
+) -> Vec<(Binding, Capture)> {
+    let copied: &[Ident] = args.clones.as_ref().map_or(&[], |clones| &clones.value.0);
+    let capture = |binding: &Binding| {
+        let moved = limit == Some(TimeLimit::Thread) && mentions(&function.body.stream(), &binding.ident);
+        // The fallback needs the argument whole, so each attempt takes a copy of it apart.
+        let taken_apart = args.fallback.is_some() && binding.in_pattern();
+        let changed = binding.mutable && binding.ident != "self";
+        if !runs_again {
+            Capture::AsUsed
+        } else if !taken_apart && (moved || changed || copied.contains(&binding.ident)) {
+            Capture::Copied
+        } else if binding.owned && !matches!(shape, Shape::Sync) {
+            Capture::Unique
+        } else {
+            Capture::AsUsed
+        }
+    };
+    bindings
+        .into_iter()
+        .map(|binding| {
+            let capture = capture(&binding);
+            (binding, capture)
+        })
+        .collect()
+}
+
+/// Puts the plan together. No `..`: a new key does not compile until somebody decides what it means.
+#[expect(clippy::too_many_lines, reason = "one line or two per key, none of them hidden")]
+fn plan(
+    written: &[Written],
+    args: Args,
+    layers: &Layers,
+    shape: Shape,
+    limit: Option<TimeLimit>,
+    bindings: Vec<(Binding, Capture)>,
+) -> Plan {
     let Args {
         operation_name,
         operation_type,
         timeout,
-        timeout_mode,
+        timeout_mode: _,
         deadline,
         attempts,
         base_delay,
@@ -68,369 +377,121 @@ pub(crate) fn validate(
         health_window,
         max_age,
         min_samples,
-        enable_timeout,
-        enable_retry,
-        enable_circuit_breaker,
+        enable_timeout: _,
+        enable_retry: _,
+        enable_circuit_breaker: _,
         fallback,
-        clones,
+        clones: _,
         krate,
     } = args;
-
-    attributes(written, errors);
-    let shape = match signature(function, errors) {
-        Ok(shape) => Some(shape),
-        Err(error) => {
-            errors.push(error);
-            None
-        }
-    };
-
-    // Which layers there are.
-    let mut layer = |layer, switch: &Option<Keyed<crate::args::Switch>>| {
-        let own = written.iter().find(|attribute| attribute.asks_for(layer) && !attribute.word.whole);
-        match switch {
-            Some(switch) if !switch.value.0 => {
-                if let Some(own) = own {
-                    errors.at(
-                        &switch.key,
-                        format!(
-                            "`{} = false` contradicts `#[{}]`; remove one of them",
-                            switch.key, own.word.name
-                        ),
-                    );
-                }
-                false
-            }
-            _ => written.iter().any(|attribute| attribute.asks_for(layer)),
-        }
-    };
-    let has_retry = layer(Layer::Retry, &enable_retry);
-    let has_breaker = layer(Layer::Breaker, &enable_circuit_breaker);
-    let has_timeout = layer(Layer::Timeout, &enable_timeout);
-    let has_health = written.iter().any(|attribute| attribute.asks_for(Layer::Health));
-
-    // Keys of layers that are not there.
-    needs(
-        errors,
-        has_retry,
-        "retry",
-        "#[retry_with_backoff]",
-        &enable_retry,
-        &[
-            key(&attempts),
-            key(&base_delay),
-            key(&max_delay),
-            key(&exponential_base),
-            key(&jitter),
-            key(&backoff),
-            key(&retry_on),
-            key(&retry_if),
-            key(&retry_on_open),
-            key(&exhausted),
-        ],
-    );
-    needs(
-        errors,
-        has_breaker,
-        "a circuit breaker",
-        "#[circuit_breaker]",
-        &enable_circuit_breaker,
-        &[
-            key(&name),
-            key(&failure_threshold),
-            key(&success_threshold),
-            key(&recovery_timeout),
-            key(&failure_rate),
-            key(&window),
-            key(&min_calls),
-            key(&slow_call_rate),
-            key(&slow_call_duration),
-            key(&half_open_max_calls),
-            key(&recovery_backoff),
-            key(&max_recovery_timeout),
-            key(&recovery_jitter),
-            key(&breaker_scope),
-            key(&critical),
-            if has_retry { key(&retry_on_open) } else { None },
-        ],
-    );
-    needs(
-        errors,
-        has_timeout,
-        "a time limit",
-        "#[with_timeout]",
-        &enable_timeout,
-        &[key(&timeout), key(&timeout_mode)],
-    );
-    if !has_retry && !has_breaker && !has_health {
-        for key in [key(&ignore), key(&failure_if)].into_iter().flatten() {
-            errors.at(key, format!("`{key}` tells failures from successes, but no layer here counts them"));
-        }
-    }
-
-    // Ranges.
-    identifier(errors, operation_type.as_ref());
-    for text in [&operation_name, &name, &service] {
-        plain_name(errors, text.as_ref());
-    }
-    positive(errors, &timeout, "; to have no time limit write `enable_timeout = false`");
-    positive(errors, &deadline, "; leave it out to have none");
-    for length in [
-        &max_delay,
-        &recovery_timeout,
-        &slow_call_duration,
-        &max_recovery_timeout,
-        &degraded_response_time,
-        &unhealthy_response_time,
-        &max_age,
-    ] {
-        positive(errors, length, "");
-    }
-    if let Some(attempts) = &attempts {
-        let retries = attempts.key == "max_retries";
-        let hint = "; it counts the first call: 1 is one attempt and no retry";
-        at_least(
-            errors,
-            &attempts.key,
-            &attempts.value,
-            i128::from(!retries),
-            if retries { "" } else { hint },
-        );
-    }
-    for count in [&success_threshold, &min_calls, &half_open_max_calls, &health_window, &min_samples]
-        .into_iter()
-        .flatten()
-    {
-        at_least(errors, &count.key, &count.value, 1, "");
-    }
-    if let Some(Keyed { key, value: Threshold::Count(count) }) = &failure_threshold {
-        at_least(errors, key, count, 1, "; to have no such rule write \"off\"");
-    }
-    match &window {
-        Some(Keyed { key, value: Window::Calls(calls) }) => at_least(errors, key, calls, 1, ""),
-        Some(Keyed { key, value: Window::Time(time) }) => positive_length(errors, key, time, ""),
-        None => {}
-    }
-    for factor in [&exponential_base, &recovery_backoff].into_iter().flatten() {
-        in_range(errors, &factor.key, &factor.value, 1.0..=f64::MAX, "must be at least 1.0");
-    }
-    for rate in
-        [&failure_rate, &slow_call_rate, &degraded_error_rate, &unhealthy_error_rate].into_iter().flatten()
-    {
-        in_range(errors, &rate.key, &rate.value, f64::MIN_POSITIVE..=1.0, "must be over 0.0 and at most 1.0");
-    }
-    if let Some(Keyed { key, value: Jitter::Share(share) }) = &jitter {
-        in_range(errors, key, share, 0.0..=1.0, "is a share of the delay and must be between 0.0 and 1.0");
-    }
-    if let Some(share) = &recovery_jitter {
-        in_range(errors, &share.key, &share.value, 0.0..=1.0, "must be between 0.0 and 1.0");
-    }
-
-    // Contradictions.
-    ordered(errors, &base_delay, &max_delay);
-    ordered(errors, &timeout, &deadline);
-    ordered(errors, &recovery_timeout, &max_recovery_timeout);
-    ordered(errors, &degraded_response_time, &unhealthy_response_time);
-    if let (Some(base), Some(backoff)) = (&exponential_base, &backoff) {
-        let other = match &backoff.value {
-            Backoff::Word(word) if word.value() == "exponential" => None,
-            Backoff::Word(word) => Some(format!("\"{}\"", word.value())),
-            Backoff::Function(function) => Some(function.to_token_stream().to_string()),
-            Backoff::Value(_) => None,
-        };
-        if let Some(other) = other {
-            errors.at(
-                &base.key,
-                format!("`{}` has no effect with `backoff = {other}`; remove one of them", base.key),
-            );
-        }
-    }
-    if let (Some(on), Some(rule)) = (&retry_on, &retry_if) {
-        errors.at(
-            &rule.key,
-            format!(
-                "`{}` and `{}` both choose the errors to retry; write the pattern in `retry_if`: \
-                 `retry_if = |error| matches!(error, ..)`",
-                on.key, rule.key
-            ),
-        );
-    }
-    if let (Some(rate), None) = (&slow_call_rate, &slow_call_duration) {
-        errors.at(&rate.key, "`slow_call_rate` needs `slow_call_duration`, from which on a call is slow");
-    }
-    if let (None, Some(duration)) = (&slow_call_rate, &slow_call_duration) {
-        errors.at(
-            &duration.key,
-            "`slow_call_duration` needs `slow_call_rate`, the share of slow calls that is too many",
-        );
-    }
-    if failure_rate.is_none() && slow_call_rate.is_none() {
-        for key in [key(&window), key(&min_calls)].into_iter().flatten() {
-            errors.at(
-                key,
-                format!("`{key}` needs `failure_rate` or `slow_call_rate`: nothing else looks at the window"),
-            );
-        }
-    }
-    if has_health && service.is_none() {
-        for health in written.iter().filter(|attribute| attribute.asks_for(Layer::Health)) {
-            errors.at_span(
-                health.span,
-                format!(
-                    "`#[{name}]` names the service: `#[{name}(\"external_api\")]`",
-                    name = health.word.name
-                ),
-            );
-        }
-    }
-
-    let bindings = shape.as_ref().map(|shape| function.bindings(shape)).unwrap_or_default();
-    let limit = shape.as_ref().filter(|_| has_timeout).and_then(|shape| {
-        let own =
-            written.iter().find(|attribute| attribute.asks_for(Layer::Timeout) && !attribute.word.whole);
-        let place = timeout.as_ref().map(|timeout| timeout.key.span()).or(own.map(|own| own.span));
-        let asked = place.map(|place| {
-            let name = own.map(|own| format!("#[{}]", own.word.name)).or(timeout.as_ref().map(Keyed::name));
-            (place, name.unwrap_or_default())
-        });
-        time_limit(function, shape, timeout_mode.as_ref(), asked, errors)
-    });
-    if let (None, Some(mode), Some(Shape::Async | Shape::Future(_))) = (&limit, &timeout_mode, &shape)
-        && !has_timeout
-    {
-        errors.at(&mode.key, ASYNC_MODE);
-    }
-    if has_retry {
-        retryable(function, shape.as_ref(), errors);
-    }
-    let runs_again = has_retry || fallback.is_some();
-    if let Some(clones) = &clones {
-        check_clones(clones, &bindings, runs_again, function, errors);
-    }
-    if runs_again
-        && let Some(receiver) = function.sig.receiver()
-        && receiver.mutability.is_some()
-    {
-        errors.at(
-            receiver,
-            format!(
-                "`{}` may run its body again, and a changed `self` would be changed for the next attempt too; \
-                 take `self` and change a copy inside",
-                function.sig.ident
-            ),
-        );
-    }
-
-    let copied = clones.map(|clones| clones.value.0).unwrap_or_default();
-    let asynchronous = !matches!(shape, Some(Shape::Sync));
-    let bindings = bindings
-        .into_iter()
-        .map(|binding| {
-            let in_thread =
-                limit == Some(TimeLimit::Thread) && mentions(&function.body.stream(), &binding.ident);
-            // The fallback needs the argument whole, so each attempt takes a copy of it apart.
-            let taken_apart = fallback.is_some() && binding.in_pattern;
-            let capture = if !runs_again {
-                Capture::AsUsed
-            } else if taken_apart {
-                if asynchronous && binding.owned { Capture::Unique } else { Capture::AsUsed }
-            } else if copied.contains(&binding.ident)
-                || in_thread
-                || (binding.mutable && binding.ident != "self")
-            {
-                Capture::Copied
-            } else if asynchronous && binding.owned {
-                Capture::Unique
-            } else {
-                Capture::AsUsed
-            };
-            (binding, capture)
-        })
-        .collect();
-
-    let settings: Vec<Setting> = [
-        length("timeout", timeout),
-        length("deadline", deadline.clone()),
-        attempts.map(|Keyed { key, value }| setting(&key.to_string(), key.span(), value)),
-        length("base_delay", base_delay),
-        length("max_delay", max_delay),
-        value("exponential_base", exponential_base),
-        value("jitter", jitter),
+    let paths = Paths::new(krate.as_ref().map(|krate| &krate.value));
+    let profile = written.iter().find_map(|attribute| attribute.word.profile);
+    let has_deadline = deadline.is_some();
+    let settings = [
+        set("timeout", timeout),
+        set("deadline", deadline),
+        attempts.map(|attempts| setting(&attempts.name(), attempts)),
+        set("base_delay", base_delay),
+        set("max_delay", max_delay),
+        set("exponential_base", exponential_base),
+        set("jitter", jitter),
         backoff.map(|Keyed { key, value }| {
-            setting("backoff", key.span(), backoff_value(&value, krate.as_ref()))
+            setting("backoff", Keyed { key, value: backoff_value(&value, &paths) })
         }),
         failure_threshold.map(|Keyed { key, value }| {
-            setting("failure_threshold", key.span(), threshold_value(&value, krate.as_ref()))
+            setting("failure_threshold", Keyed { key, value: threshold_value(&value, &paths) })
         }),
-        value("success_threshold", success_threshold),
-        length("recovery_timeout", recovery_timeout),
-        value("failure_rate", failure_rate),
-        value("window", window),
-        value("min_calls", min_calls),
-        value("slow_call_rate", slow_call_rate),
-        length("slow_call_duration", slow_call_duration),
-        value("half_open_max_calls", half_open_max_calls),
-        value("recovery_backoff", recovery_backoff),
-        length("max_recovery_timeout", max_recovery_timeout),
-        value("recovery_jitter", recovery_jitter),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    let health_settings: Vec<Setting> = [
-        value("degraded_error_rate", degraded_error_rate),
-        value("unhealthy_error_rate", unhealthy_error_rate),
-        length("degraded_response_time", degraded_response_time),
-        length("unhealthy_response_time", unhealthy_response_time),
-        value("window", health_window),
-        length("max_age", max_age),
-        value("min_samples", min_samples),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-
-    if !errors.is_empty() {
-        return None;
-    }
-    let profile = written.iter().find_map(|attribute| attribute.word.profile);
-    Some(Plan {
-        paths: Paths::new(krate.as_ref().map(|krate| &krate.value)),
-        shape: shape?,
+        set("success_threshold", success_threshold),
+        set("recovery_timeout", recovery_timeout),
+        set("failure_rate", failure_rate),
+        set("window", window),
+        set("min_calls", min_calls),
+        set("slow_call_rate", slow_call_rate),
+        set("slow_call_duration", slow_call_duration),
+        set("half_open_max_calls", half_open_max_calls),
+        set("recovery_backoff", recovery_backoff),
+        set("max_recovery_timeout", max_recovery_timeout),
+        set("recovery_jitter", recovery_jitter),
+    ];
+    let health = [
+        set("degraded_error_rate", degraded_error_rate),
+        set("unhealthy_error_rate", unhealthy_error_rate),
+        set("degraded_response_time", degraded_response_time),
+        set("unhealthy_response_time", unhealthy_response_time),
+        set("window", health_window),
+        set("max_age", max_age),
+        set("min_samples", min_samples),
+    ];
+    Plan {
+        paths,
+        shape,
         attributes: written.iter().map(|attribute| attribute.word.name).collect(),
         operation_type: profile
             .map(|profile| LitStr::new(profile, Span::mixed_site()))
-            .or(operation_type.map(|operation_type| operation_type.value.0)),
-        operation_name: operation_name.map(|name| name.value.0),
-        fallback: fallback.map(|fallback| fallback.value),
-        deadline: deadline.is_some(),
-        retry: has_retry.then(|| Retry {
-            on_open: retry_on_open.is_some_and(|flag| flag.value.0),
+            .or(operation_type.map(|written| written.value.0)),
+        operation_name: operation_name.map(|written| written.value.0),
+        fallback: fallback.map(|written| written.value),
+        deadline: has_deadline,
+        retry: layers.has(Layer::Retry).then(|| Retry {
+            on_open: retry_on_open.is_some_and(|written| written.value.0),
             wrap: exhausted
-                .filter(|exhausted| exhausted.value == Exhausted::Wrap)
-                .map(|exhausted| exhausted.key.span()),
+                .filter(|written| written.value == Exhausted::Wrap)
+                .map(|written| written.key.span()),
         }),
-        breaker: has_breaker.then(|| Breaker {
-            name: name.map(|name| name.value.0),
-            per_call: breaker_scope.is_some_and(|scope| scope.value == Scope::Call),
-            critical: critical.is_some_and(|flag| flag.value.0),
+        breaker: layers.has(Layer::Breaker).then(|| Breaker {
+            name: name.map(|written| written.value.0),
+            per_call: breaker_scope.is_some_and(|written| written.value == Scope::Call),
+            critical: critical.is_some_and(|written| written.value.0),
         }),
         timeout: limit,
-        health: service
-            .filter(|_| has_health)
-            .map(|service| Health { service: service.value.0, settings: health_settings }),
+        health: service.map(|written| Health {
+            service: written.value.0,
+            settings: health.into_iter().flatten().collect(),
+        }),
         judgement: Judgement {
-            ignore: ignore.map(|ignore| ignore.value.0),
-            failure_if: failure_if.map(|rule| rule.value.0),
+            ignore: ignore.map(|written| written.value),
+            failure_if: failure_if.map(|written| written.value.0),
             retry: match (retry_on, retry_if) {
-                (Some(pattern), _) => RetryOnly::Matching(pattern.value.0),
+                (Some(pattern), _) => RetryOnly::Matching(pattern.value),
                 (None, Some(rule)) => RetryOnly::Passing(rule.value.0),
                 (None, None) => RetryOnly::Any,
             },
         },
-        settings,
+        settings: settings.into_iter().flatten().collect(),
         bindings,
-    })
+    }
+}
+
+fn set<T: ToTokens>(method: &str, written: Option<Keyed<T>>) -> Option<Setting> {
+    written.map(|written| setting(method, written))
+}
+
+fn setting<T: ToTokens>(method: &str, Keyed { key, value }: Keyed<T>) -> Setting {
+    let span = Span::mixed_site().located_at(key.span());
+    Setting { method: Ident::new(method, span), value: value.to_token_stream() }
+}
+
+fn backoff_value(backoff: &Backoff, paths: &Paths) -> TokenStream {
+    match backoff {
+        Backoff::Word(word) => word.to_token_stream(),
+        Backoff::Value(value) => value.to_token_stream(),
+        Backoff::Function(function) => {
+            let span = Span::mixed_site().located_at(function.span());
+            let private = paths.private(span);
+            quote_spanned!(span=> #private::Backoff::Custom(#function))
+        }
+    }
+}
+
+fn threshold_value(threshold: &Threshold, paths: &Paths) -> TokenStream {
+    match threshold {
+        Threshold::Count(count) => count.to_token_stream(),
+        Threshold::Off(span) => {
+            let span = Span::mixed_site().located_at(*span);
+            let private = paths.private(span);
+            quote_spanned!(span=> #private::OFF)
+        }
+    }
 }
 
 const ASYNC_MODE: &str = "an async function is dropped at its limit; `timeout_mode` is for sync functions";
@@ -458,7 +519,7 @@ fn attributes(written: &[Written], errors: &mut Errors) {
 }
 
 /// What no attribute of ours can guard, whatever its keys.
-fn signature(function: &GuardedFn, errors: &mut Errors) -> syn::Result<Shape> {
+fn signature(function: &GuardedFn, errors: &mut Errors) -> Option<Shape> {
     let name = &function.sig.ident;
     if let Some(constness) = &function.sig.constness {
         errors.at(
@@ -473,74 +534,37 @@ fn signature(function: &GuardedFn, errors: &mut Errors) -> syn::Result<Shape> {
     if let Some(never @ Type::Never(_)) = function.output() {
         errors.at(never, format!("`{name}` never returns, so there is nothing to guard"));
     }
-    function.shape()
+    function.shape().map_err(|error| errors.push(error)).ok()
 }
 
-/// Every key whose layer is missing.
-fn needs(
-    errors: &mut Errors,
-    present: bool,
-    layer: &str,
-    attribute: &str,
-    switch: &Option<Keyed<crate::args::Switch>>,
-    keys: &[Option<&Ident>],
-) {
-    if present {
-        return;
-    }
-    for key in keys.iter().copied().flatten() {
-        errors.at(
-            key,
-            match switch {
-                Some(switch) => format!("`{key}` needs {layer}, which `{} = false` removes", switch.key),
-                None => format!("`{key}` needs {layer}; add `{attribute}`"),
-            },
-        );
-    }
-}
-
-fn key<T>(written: &Option<Keyed<T>>) -> Option<&Ident> {
-    written.as_ref().map(|written| &written.key)
-}
-
-fn identifier(errors: &mut Errors, written: Option<&Keyed<Text>>) {
-    let Some(Keyed { key, value: Text(text) }) = written else { return };
+fn identifier(errors: &mut Errors, Keyed { key, value: Text(text) }: &Keyed<Text>) {
     let name = text.value();
-    let good = name.starts_with(|first: char| first.is_ascii_lowercase())
-        && name.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_');
-    if !good {
+    let plain = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_';
+    if !(name.starts_with(|first: char| first.is_ascii_lowercase()) && name.chars().all(plain)) {
         errors.at(
             text,
-            format!("`{key}` is a lower-case identifier such as \"payments\" (its variables start with it), not \"{name}\""),
+            format!(
+                "`{key}` is a lower-case identifier such as \"payments\" (the names of its variables come from it), \
+                 not {name:?}"
+            ),
         );
     }
 }
 
-fn plain_name(errors: &mut Errors, written: Option<&Keyed<Text>>) {
+fn plain_name(errors: &mut Errors, Keyed { key, value: Text(text) }: &Keyed<Text>) {
     const LONGEST: usize = 128;
-    let Some(Keyed { key, value: Text(text) }) = written else { return };
     let name = text.value();
-    let wrong = if name.is_empty() {
-        "this one is empty".to_owned()
-    } else if let Some(letter) =
-        name.chars().find(|letter| !letter.is_ascii_alphanumeric() && !"_.:-".contains(*letter))
-    {
-        format!("this one has {letter:?}")
-    } else if name.len() > LONGEST {
-        format!("this one has {} characters", name.len())
-    } else {
-        return;
+    let strange = name.chars().find(|letter| !letter.is_ascii_alphanumeric() && !"_.:-".contains(*letter));
+    let wrong = match strange {
+        Some(letter) => format!("this one has {letter:?}"),
+        None if name.is_empty() => "this one is empty".to_owned(),
+        None if name.len() > LONGEST => format!("this one has {}", name.len()),
+        None => return,
     };
     errors.at(text, format!("`{key}` is 1 to {LONGEST} of the characters A-Z a-z 0-9 _ . : -; {wrong}"));
 }
 
-fn positive(errors: &mut Errors, written: &Option<Keyed<Length>>, hint: &str) {
-    if let Some(written) = written {
-        positive_length(errors, &written.key, &written.value, hint);
-    }
-}
-
-fn positive_length(errors: &mut Errors, key: &Ident, length: &Length, hint: &str) {
+fn positive(errors: &mut Errors, key: &Ident, length: &Length, hint: &str) {
     if length.known() == Some(Duration::ZERO) {
         errors.at_span(length.span(), format!("`{key}` must be greater than 0{hint}"));
     }
@@ -573,7 +597,7 @@ fn in_range(
     }
 }
 
-fn ordered(errors: &mut Errors, shorter: &Option<Keyed<Length>>, longer: &Option<Keyed<Length>>) {
+fn ordered(errors: &mut Errors, shorter: Option<&Keyed<Length>>, longer: Option<&Keyed<Length>>) {
     if let (Some(shorter), Some(longer)) = (shorter, longer)
         && let (Some(short), Some(long)) = (shorter.value.known(), longer.value.known())
         && short > long
@@ -654,10 +678,10 @@ fn compact(tokens: &impl ToTokens) -> String {
 }
 
 /// What cannot be done twice.
-fn retryable(function: &GuardedFn, shape: Option<&Shape>, errors: &mut Errors) {
+fn retryable(function: &GuardedFn, shape: &Shape, errors: &mut Errors) {
     let output = match shape {
-        Some(Shape::Future(tail)) => Some(&tail.output),
-        _ => function.output(),
+        Shape::Future(tail) => Some(&tail.output),
+        Shape::Sync | Shape::Async => function.output(),
     };
     if let Some(output) = output
         && has_unique_borrow(output)
@@ -673,8 +697,25 @@ fn retryable(function: &GuardedFn, shape: Option<&Shape>, errors: &mut Errors) {
     }
 }
 
+/// An owned `self` that the body changes would be changed for the next attempt too.
+fn unchanged_receiver(function: &GuardedFn, errors: &mut Errors) {
+    if let Some(receiver) = function.sig.receiver()
+        && receiver.mutability.is_some()
+        && receiver_is_owned(receiver)
+    {
+        errors.at(
+            receiver,
+            format!(
+                "`{}` may run its body again, and a changed `self` would be changed for the next attempt too; \
+                 take `self` and change a copy inside",
+                function.sig.ident
+            ),
+        );
+    }
+}
+
 fn check_clones(
-    clones: &Keyed<crate::args::Clones>,
+    clones: &Keyed<Clones>,
     bindings: &[Binding],
     runs_again: bool,
     function: &GuardedFn,
@@ -694,7 +735,7 @@ fn check_clones(
         match bindings.iter().find(|binding| binding.ident == *name) {
             Some(binding) if binding.owned || binding.mutable => {}
             Some(_) => {
-                errors.at(name, format!("`{name}` is a reference, which every attempt can use as it is"))
+                errors.at(name, format!("`{name}` is a reference, which every attempt can use as it is"));
             }
             None => {
                 let known: Vec<String> = bindings
@@ -712,44 +753,6 @@ fn check_clones(
                     },
                 );
             }
-        }
-    }
-}
-
-fn setting(method: &str, span: Span, value: impl ToTokens) -> Setting {
-    Setting {
-        method: Ident::new(method, span.resolved_at(Span::mixed_site())),
-        value: value.to_token_stream(),
-    }
-}
-
-fn value<T: ToTokens>(method: &str, written: Option<Keyed<T>>) -> Option<Setting> {
-    written.map(|Keyed { key, value }| setting(method, key.span(), value))
-}
-
-fn length(method: &str, written: Option<Keyed<Length>>) -> Option<Setting> {
-    value(method, written)
-}
-
-fn backoff_value(backoff: &Backoff, krate: Option<&Keyed<syn::Path>>) -> TokenStream {
-    match backoff {
-        Backoff::Word(word) => word.to_token_stream(),
-        Backoff::Value(value) => value.to_token_stream(),
-        Backoff::Function(function) => {
-            let span = Span::mixed_site().located_at(function.span());
-            let private = Paths::new(krate.map(|krate| &krate.value)).private(span);
-            quote_spanned!(span=> #private::Backoff::Custom(#function))
-        }
-    }
-}
-
-fn threshold_value(threshold: &Threshold, krate: Option<&Keyed<syn::Path>>) -> TokenStream {
-    match threshold {
-        Threshold::Count(count) => count.to_token_stream(),
-        Threshold::Off(span) => {
-            let span = Span::mixed_site().located_at(*span);
-            let private = Paths::new(krate.map(|krate| &krate.value)).private(span);
-            quote_spanned!(span=> #private::OFF)
         }
     }
 }

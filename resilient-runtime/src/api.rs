@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::breaker::CircuitBreaker;
+use crate::circuit_breaker::CircuitBreaker;
 use crate::event::{Event, Subscription};
 use crate::health::{ResilienceHealth, ServiceHealth};
 use crate::profile::{ConfigErrors, Explanation, Settings};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::event::TripReason;
+use crate::reason::TripReason;
 
 /// Why a guarded call did not give its function's own answer.
 ///

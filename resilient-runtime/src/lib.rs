@@ -7,8 +7,10 @@
 pub mod __private;
 mod api;
 mod breaker;
+mod circuit_breaker;
 mod clock;
 mod context;
+mod deadline;
 mod error;
 mod event;
 mod execution;
@@ -17,6 +19,7 @@ mod name;
 mod outcome;
 mod policy;
 mod profile;
+mod reason;
 mod registry;
 mod retry;
 mod runtime;
@@ -29,12 +32,11 @@ pub use api::{
     Builder, Operation, breaker, breakers, builder, explain, init, operations, reset_resilience_state,
     resilience_health, service_health, subscribe, validate,
 };
-pub use breaker::{
-    BreakerConfig, BreakerSnapshot, CircuitBreaker, Counts, IllegalTransition, Permit, State, Window,
-    WindowSnapshot,
-};
+pub use breaker::{BreakerConfig, BreakerSnapshot, Counts, State, Window, WindowSnapshot};
+pub use circuit_breaker::{CircuitBreaker, IllegalTransition, Permit};
+pub use deadline::Deadline;
 pub use error::{ErrorKind, ResilienceError};
-pub use event::{Event, EventKind, StopReason, Subscription, TripReason};
+pub use event::{Event, EventKind, Subscription};
 pub use health::{
     HealthConfig, HealthStatus, ResilienceHealth, ServiceHealth, ServiceMetrics, ServiceStatistics,
     ServiceThresholds, WorkerThreads,
@@ -44,6 +46,6 @@ pub use profile::{
     ConfigErrors, Conflict, Explanation, IntoBackoff, IntoDuration, IntoJitter, IntoWindow, OFF, Problem,
     Refused, Row, Settings, Source, WorstCase,
 };
+pub use reason::{StopReason, TripReason};
 pub use registry::{UnknownBreaker, UnknownOperation, UnknownService};
 pub use retry::{Backoff, Jitter};
-pub use timeout::Deadline;

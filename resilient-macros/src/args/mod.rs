@@ -29,6 +29,17 @@ impl<T> Keyed<T> {
     }
 }
 
+/// The key a field was filled under, if it was.
+pub(crate) trait Key {
+    fn key(&self) -> Option<&Ident>;
+}
+
+impl<T> Key for Option<Keyed<T>> {
+    fn key(&self) -> Option<&Ident> {
+        self.as_ref().map(|written| &written.key)
+    }
+}
+
 macro_rules! args {
     ($($field:ident: $value:ty { $($group:ident: $word:literal),+ })+) => {
         /// Every key there is. A field is filled once, under whichever of its words was written.
@@ -218,10 +229,7 @@ fn leads(input: ParseStream<'_>) -> bool {
 }
 
 fn example(word: &Word) -> &'static str {
-    Args::KEYS
-        .iter()
-        .find(|(_, group)| word.groups.last() != Some(group) && word.groups.contains(group))
-        .map_or("crate", |(key, _)| key)
+    Args::KEYS.iter().find(|(_, group)| word.groups.contains(group)).map_or("crate", |(key, _)| key)
 }
 
 /// What to write instead of a key this attribute does not have.

@@ -170,7 +170,7 @@ impl Value for Length {
                 Ok(time) => Ok(Self::Known { time, text: format!("{text} s"), span }),
                 Err(_) if value < 0.0 => Err(syn::Error::new(
                     span,
-                    format!("`{key}` is a length of time and must be greater than 0, not {text}"),
+                    format!("`{key}` is a length of time and cannot be negative, as {text} is"),
                 )),
                 Err(_) => Err(syn::Error::new(span, format!("`{key}` is too long: {text} s"))),
             },
@@ -503,19 +503,39 @@ words! {
     Exhausted { Error = "error", Wrap = "wrap" }
 }
 
-/// A pattern on the error.
+/// A pattern on the error, with a guard if one is needed.
 #[derive(Clone, Debug)]
-pub(crate) struct Pattern(pub(crate) Pat);
+pub(crate) struct Pattern {
+    pat: Pat,
+    guard: Option<(Token![if], Expr)>,
+}
 
 impl Value for Pattern {
     fn parse(key: &Ident, input: ParseStream<'_>) -> syn::Result<Self> {
-        let fork = input.fork();
-        Pat::parse_multi_with_leading_vert(&fork).map_err(|_| {
-            input.error(format!(
+        let place = input.fork();
+        let pat = Pat::parse_multi_with_leading_vert(input).map_err(|_| {
+            place.error(format!(
                 "`{key}` takes a pattern on the error, such as `MyError::Busy | MyError::Io(_)`"
             ))
         })?;
-        Pat::parse_multi_with_leading_vert(input).map(Self)
+        if matches!(&pat, Pat::Lit(literal) if matches!(literal.lit, Lit::Str(_))) {
+            return Err(syn::Error::new_spanned(
+                pat,
+                format!("`{key}` takes a pattern on the error, without quotes"),
+            ));
+        }
+        let guard = if input.peek(Token![if]) { Some((input.parse()?, input.parse()?)) } else { None };
+        Ok(Self { pat, guard })
+    }
+}
+
+impl ToTokens for Pattern {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        self.pat.to_tokens(tokens);
+        if let Some((keyword, guard)) = &self.guard {
+            keyword.to_tokens(tokens);
+            guard.to_tokens(tokens);
+        }
     }
 }
 

@@ -13,8 +13,9 @@ use super::{State, Ticket};
 use crate::clock::Moment;
 use crate::context::Context;
 use crate::error::ResilienceError;
-use crate::event::{EventKind, TripReason};
+use crate::event::EventKind;
 use crate::outcome::Outcome;
+use crate::reason::TripReason;
 
 /// Calls pass without asking the machine.
 const ADMITS: u64 = 1;

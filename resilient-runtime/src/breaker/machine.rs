@@ -7,8 +7,8 @@ use super::config::BreakerConfig;
 use super::window::{Results, Sample, Totals};
 use super::{State, Ticket};
 use crate::clock::{Moment, scaled};
-use crate::event::TripReason;
 use crate::outcome::Outcome;
+use crate::reason::TripReason;
 
 #[derive(Clone, Debug)]
 pub(super) struct Machine {

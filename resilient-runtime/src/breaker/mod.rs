@@ -3,7 +3,6 @@
 mod config;
 mod core;
 mod counters;
-mod handle;
 mod machine;
 mod snapshot;
 mod window;
@@ -14,7 +13,6 @@ use serde::{Serialize, Serializer};
 
 pub use config::{BreakerConfig, Window};
 pub(crate) use core::Breaker;
-pub use handle::{CircuitBreaker, IllegalTransition, Permit};
 pub use snapshot::{BreakerSnapshot, Counts, WindowSnapshot};
 
 /// The state of a breaker.

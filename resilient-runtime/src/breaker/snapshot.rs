@@ -8,7 +8,7 @@ use super::State;
 use super::counters::{Count, Counters};
 use super::machine::Machine;
 use crate::clock::{Clock, Moment};
-use crate::event::TripReason;
+use crate::reason::TripReason;
 
 /// A breaker as it was at one moment.
 ///

@@ -4,7 +4,8 @@ use tracing::level_filters::LevelFilter;
 use tracing::{Level, event};
 
 use crate::breaker::State;
-use crate::event::{Event, EventKind, StopReason};
+use crate::event::{Event, EventKind};
+use crate::reason::StopReason;
 
 const TARGET: &str = "resilient";
 

@@ -1,11 +1,10 @@
 //! Time limits: of an attempt, of a whole call, for async functions and for sync ones.
 
-mod deadline;
+mod ambient;
 pub(crate) mod pool;
 mod timer;
 
-pub use deadline::Deadline;
-pub(crate) use deadline::{Ambient, current as current_deadline};
+pub(crate) use ambient::{Ambient, current as current_deadline};
 pub(crate) use timer::Timer;
 
 /// How a function's `timeout` is kept.

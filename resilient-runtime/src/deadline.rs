@@ -1,14 +1,10 @@
-//! The deadline of the call that is running on this thread, visible to whatever it calls.
+//! The deadline of the call that is running, in the hands of the code it runs.
 
-use std::cell::Cell;
 use std::time::Duration;
 
 use crate::clock::{Clock, Moment};
 use crate::runtime::Runtime;
-
-thread_local! {
-    static CURRENT: Cell<Moment> = const { Cell::new(Moment::NEVER) };
-}
+use crate::timeout::current_deadline;
 
 /// When the guarded call that is running must be done.
 ///
@@ -32,7 +28,7 @@ pub struct Deadline {
 impl Deadline {
     /// The nearest limit of the calls around this code; `None` outside every limited call.
     pub fn current() -> Option<Self> {
-        let at = current();
+        let at = current_deadline();
         (at != Moment::NEVER).then(|| Self { at, clock: Runtime::current().context().clock.clone() })
     }
 
@@ -44,31 +40,5 @@ impl Deadline {
     /// Whether it has passed.
     pub fn is_expired(&self) -> bool {
         self.remaining().is_zero()
-    }
-}
-
-/// [`Moment::NEVER`] outside every limited call.
-#[inline]
-pub(crate) fn current() -> Moment {
-    CURRENT.get()
-}
-
-/// Makes a deadline current until dropped. Never later than the one around it.
-#[derive(Debug)]
-pub(crate) struct Ambient {
-    around: Moment,
-}
-
-impl Ambient {
-    pub(crate) fn enter(at: Moment) -> Self {
-        let around = CURRENT.get();
-        CURRENT.set(at.min(around));
-        Self { around }
-    }
-}
-
-impl Drop for Ambient {
-    fn drop(&mut self) {
-        CURRENT.set(self.around);
     }
 }

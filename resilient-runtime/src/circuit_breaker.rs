@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::{Breaker, BreakerConfig, BreakerSnapshot, State, Ticket};
+use crate::breaker::{Breaker, BreakerConfig, BreakerSnapshot, State, Ticket};
 use crate::clock::Moment;
 use crate::error::ResilienceError;
 use crate::event::EventKind;
