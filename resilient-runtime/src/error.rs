@@ -73,22 +73,6 @@ pub enum ResilienceError {
         /// How many worker threads there are.
         workers: usize,
     },
-    /// Too many calls were running already.
-    #[error("'{operation}' is full: {max_concurrent} calls are running")]
-    BulkheadFull {
-        /// The guarded function.
-        operation: &'static str,
-        /// How many may run at once.
-        max_concurrent: usize,
-    },
-    /// Too many calls were made in too short a time.
-    #[error("'{operation}' is over its rate; next call in {}", Span(*.retry_after))]
-    RateLimited {
-        /// The guarded function.
-        operation: &'static str,
-        /// How long until a call fits.
-        retry_after: Duration,
-    },
     /// Every attempt failed; only with `exhausted = "wrap"`, else the last real error is returned as it is.
     #[error("'{operation}' failed {attempts} times; last error: {source}")]
     RetriesExhausted {
@@ -98,12 +82,6 @@ pub enum ResilienceError {
         attempts: u32,
         /// The last attempt's own error.
         source: Box<dyn StdError + Send + Sync>,
-    },
-    /// The retry budget was empty.
-    #[error("'{operation}' has used up its retry budget")]
-    BudgetExhausted {
-        /// The guarded function.
-        operation: &'static str,
     },
 }
 
@@ -121,14 +99,8 @@ pub enum ErrorKind {
     DeadlineExceeded,
     /// See [`ResilienceError::QueueTimeout`].
     QueueTimeout,
-    /// See [`ResilienceError::BulkheadFull`].
-    BulkheadFull,
-    /// See [`ResilienceError::RateLimited`].
-    RateLimited,
     /// See [`ResilienceError::RetriesExhausted`].
     RetriesExhausted,
-    /// See [`ResilienceError::BudgetExhausted`].
-    BudgetExhausted,
 }
 
 impl ErrorKind {
@@ -140,10 +112,7 @@ impl ErrorKind {
             Self::Timeout => "timeout",
             Self::DeadlineExceeded => "deadline_exceeded",
             Self::QueueTimeout => "queue_timeout",
-            Self::BulkheadFull => "bulkhead_full",
-            Self::RateLimited => "rate_limited",
             Self::RetriesExhausted => "retries_exhausted",
-            Self::BudgetExhausted => "budget_exhausted",
         }
     }
 }
@@ -163,19 +132,14 @@ impl ResilienceError {
             Self::Timeout { .. } => ErrorKind::Timeout,
             Self::DeadlineExceeded { .. } => ErrorKind::DeadlineExceeded,
             Self::QueueTimeout { .. } => ErrorKind::QueueTimeout,
-            Self::BulkheadFull { .. } => ErrorKind::BulkheadFull,
-            Self::RateLimited { .. } => ErrorKind::RateLimited,
             Self::RetriesExhausted { .. } => ErrorKind::RetriesExhausted,
-            Self::BudgetExhausted { .. } => ErrorKind::BudgetExhausted,
         }
     }
 
     /// When to come back, where that is known.
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::CircuitOpen { retry_after, .. } | Self::RateLimited { retry_after, .. } => {
-                Some(*retry_after)
-            }
+            Self::CircuitOpen { retry_after, .. } => Some(*retry_after),
             _ => None,
         }
     }
@@ -214,7 +178,7 @@ impl ResilienceError {
     ///
     /// ```
     /// use resilient_runtime::ResilienceError;
-    /// # let refused = ResilienceError::BudgetExhausted { operation: "f" };
+    /// # let refused = ResilienceError::Isolated { name: "db" };
     /// let error = std::io::Error::from(refused);
     /// assert!(ResilienceError::find(&error).is_some());
     /// ```

@@ -9,7 +9,7 @@ use std::time::Duration;
 use pin_project_lite::pin_project;
 
 use crate::breaker::Ticket;
-use crate::clock::Moment;
+use crate::clock::{Moment, nanos};
 use crate::error::ResilienceError;
 use crate::event::EventKind;
 use crate::outcome::{Class, Outcome, Verdict};
@@ -29,10 +29,12 @@ pub struct Execution {
     ticket: Option<Ticket>,
     /// [`Moment::NEVER`] when the call has all the time in the world.
     deadline: Moment,
-    attempt_began: Option<Moment>,
-    last_delay: Duration,
-    /// What the timer was armed for.
-    last_limit: Duration,
+    /// It is the function's own, not one around the call.
+    deadline_is_own: bool,
+    /// [`Moment::NEVER`] while nobody wants to know.
+    attempt_began: Moment,
+    /// In nanoseconds.
+    last_delay: u64,
     timer: Timer,
     /// The user's code is on the stack below: being dropped now means it panicked.
     running: bool,
@@ -47,8 +49,8 @@ impl Execution {
     pub fn enter(site: &'static Site) -> Self {
         let policy = site.policy();
         let around = timeout::current_deadline();
-        let deadline = match policy.deadline {
-            None if around == Moment::NEVER || !policy.can_refuse => Moment::NEVER,
+        let (deadline, deadline_is_own) = match policy.deadline {
+            None if around == Moment::NEVER || !policy.can_refuse => (Moment::NEVER, false),
             own => Self::begin_deadline(&policy, own, around),
         };
         Self {
@@ -56,9 +58,9 @@ impl Execution {
             attempts: 0,
             ticket: None,
             deadline,
-            attempt_began: None,
-            last_delay: Duration::ZERO,
-            last_limit: Duration::ZERO,
+            deadline_is_own,
+            attempt_began: Moment::NEVER,
+            last_delay: 0,
             timer: Timer::default(),
             running: false,
             timed_out: false,
@@ -67,8 +69,9 @@ impl Execution {
     }
 
     #[cold]
-    fn begin_deadline(policy: &Policy, own: Option<Duration>, around: Moment) -> Moment {
-        own.map_or(around, |span| policy.context.clock.now().saturating_add(span).min(around))
+    fn begin_deadline(policy: &Policy, own: Option<Duration>, around: Moment) -> (Moment, bool) {
+        let own = own.map_or(Moment::NEVER, |span| policy.context.clock.now().saturating_add(span));
+        (own.min(around), own <= around)
     }
 
     /// Asks every layer whether the next attempt may begin.
@@ -232,17 +235,12 @@ impl Execution {
         self.timer.disarm();
         self.timed_out = false;
         if self.policy.measures || self.policy.context.events.heard() {
-            self.attempt_began = Some(self.now());
+            self.attempt_began = self.now();
         }
     }
 
-    /// The nearest limit of an attempt that begins at `now`.
     fn limit_from(&self, now: Moment) -> Option<Duration> {
-        let left = (self.deadline != Moment::NEVER).then(|| self.deadline.since(now));
-        match (self.policy.timeout, left) {
-            (Some(timeout), Some(left)) => Some(timeout.min(left)),
-            (one, other) => one.or(other),
-        }
+        nearest_limit(&self.policy, self.deadline, now)
     }
 
     /// The attempt passed `limit`: whose was it?
@@ -258,7 +256,8 @@ impl Execution {
     }
 
     fn deadline_exceeded(&self) -> ResilienceError {
-        ResilienceError::DeadlineExceeded { operation: self.policy.operation, limit: self.policy.deadline }
+        let limit = self.policy.deadline.filter(|_| self.deadline_is_own);
+        ResilienceError::DeadlineExceeded { operation: self.policy.operation, limit }
     }
 
     #[inline]
@@ -359,7 +358,11 @@ impl Execution {
             return Err(StopReason::DelayTooLong);
         }
         let context = &self.policy.context;
-        let delay = retry.delay(self.attempts.saturating_sub(1), self.last_delay, context.luck());
+        let delay = retry.delay(
+            self.attempts.saturating_sub(1),
+            Duration::from_nanos(self.last_delay),
+            context.luck(),
+        );
         let delay = retry::at_least(delay, hint, context.luck());
         if limited && now.saturating_add(delay) >= self.deadline {
             return Err(StopReason::DelayTooLong);
@@ -368,8 +371,8 @@ impl Execution {
     }
 
     fn try_again_after(&mut self, delay: Duration) -> Duration {
-        self.last_delay = delay;
-        self.attempt_began = None;
+        self.last_delay = nanos(delay);
+        self.attempt_began = Moment::NEVER;
         self.tell(EventKind::RetryScheduled { attempt: self.attempts, delay });
         delay
     }
@@ -398,7 +401,7 @@ impl Execution {
 
     #[inline]
     fn took(&self) -> Option<Duration> {
-        self.attempt_began.map(|began| self.now().since(began))
+        (self.attempt_began != Moment::NEVER).then(|| self.now().since(self.attempt_began))
     }
 
     fn now(&self) -> Moment {
@@ -419,6 +422,15 @@ impl Execution {
         let outcome = if self.running { Outcome::Failure } else { Outcome::Abandoned };
         self.return_ticket(outcome, took);
         self.end(if panicked { StopReason::Panicked } else { StopReason::Cancelled });
+    }
+}
+
+/// The nearest limit of an attempt that begins at `now`.
+fn nearest_limit(policy: &Policy, deadline: Moment, now: Moment) -> Option<Duration> {
+    let left = (deadline != Moment::NEVER).then(|| deadline.since(now));
+    match (policy.timeout, left) {
+        (Some(timeout), Some(left)) => Some(timeout.min(left)),
+        (one, other) => one.or(other),
     }
 }
 
@@ -465,14 +477,11 @@ impl<F: Future> Future for Attempt<'_, F> {
 impl Execution {
     /// Ready with the error once the nearest limit has passed.
     fn poll_limit(&mut self, cx: &mut TaskContext<'_>) -> Poll<ResilienceError> {
-        let limit = if self.timer.is_armed() {
-            // The timer was set for the limit as it was then; what is told below must be that one.
-            self.last_limit
-        } else {
-            let now = if self.deadline == Moment::NEVER { Moment::ZERO } else { self.now() };
-            self.limit_from(now).unwrap_or(Duration::MAX)
-        };
-        self.last_limit = limit;
-        self.timer.poll(cx, limit).map(|()| self.cut_off(limit, limit))
+        let Self { timer, policy, deadline, .. } = self;
+        let limit = timer.poll(cx, || {
+            let now = if *deadline == Moment::NEVER { Moment::ZERO } else { policy.context.clock.now() };
+            nearest_limit(policy, *deadline, now).unwrap_or(Duration::MAX)
+        });
+        limit.map(|limit| self.cut_off(limit, limit))
     }
 }

@@ -70,9 +70,11 @@ where
     E: From<ResilienceError> + Into<Box<dyn StdError + Send + Sync>>,
 {
     fn wrap(self, operation: &'static str, attempts: u32) -> Self {
-        self.map_err(|source| {
-            ResilienceError::RetriesExhausted { operation, attempts, source: source.into() }.into()
-        })
+        let source = match self {
+            Ok(_) => "the last answer is a failure by `failure_if`".into(),
+            Err(error) => error.into(),
+        };
+        Err(ResilienceError::RetriesExhausted { operation, attempts, source }.into())
     }
 }
 

@@ -49,9 +49,17 @@ struct Inner {
     registry: Registry,
     services: Mutex<BTreeMap<&'static str, ServiceHealth>>,
     origins: Mutex<Origins>,
-    /// Resolved policies, by site; the process's runtime keeps them in the sites themselves.
-    policies: Mutex<HashMap<usize, Arc<Policy>>>,
+    policies: Mutex<Policies>,
     is_process: bool,
+}
+
+/// Resolved policies.
+#[derive(Debug, Default)]
+struct Policies {
+    /// Changes whenever what they are made from does. One that was begun before is not kept.
+    epoch: u64,
+    /// By site; the process's runtime keeps them in the sites themselves.
+    scoped: HashMap<usize, Arc<Policy>>,
 }
 
 /// Where configuration comes from, and what was made of it.
@@ -114,19 +122,37 @@ impl Runtime {
 
     /// The policy of one site, resolved at its first call here.
     pub(crate) fn policy_of(&self, site: &'static Site) -> PolicyRef {
+        loop {
+            let epoch = {
+                let policies = lock(&self.0.policies);
+                if let Some(known) = self.known_policy(site, &policies) {
+                    return known;
+                }
+                policies.epoch
+            };
+            // Built without the lock: the attribute's arguments are the user's code.
+            let policy = self.build(site);
+            let mut policies = lock(&self.0.policies);
+            if policies.epoch != epoch {
+                continue;
+            }
+            if let Some(known) = self.known_policy(site, &policies) {
+                return known;
+            }
+            if self.0.is_process {
+                return PolicyRef::Lasting(site.keep(policy));
+            }
+            let policy = Arc::new(policy);
+            policies.scoped.insert(key(site), Arc::clone(&policy));
+            return PolicyRef::Scoped(policy);
+        }
+    }
+
+    fn known_policy(&self, site: &'static Site, policies: &Policies) -> Option<PolicyRef> {
         if self.0.is_process {
-            return PolicyRef::Lasting(site.kept().unwrap_or_else(|| {
-                let policy = self.build(site);
-                site.keep(policy)
-            }));
+            return site.kept().map(PolicyRef::Lasting);
         }
-        let key = std::ptr::from_ref(site).addr();
-        if let Some(policy) = lock(&self.0.policies).get(&key) {
-            return PolicyRef::Scoped(Arc::clone(policy));
-        }
-        // Built without the lock: the attribute's arguments are the user's code.
-        let policy = Arc::new(self.build(site));
-        PolicyRef::Scoped(Arc::clone(lock(&self.0.policies).entry(key).or_insert(policy)))
+        policies.scoped.get(&key(site)).map(|policy| PolicyRef::Scoped(Arc::clone(policy)))
     }
 
     fn build(&self, site: &'static Site) -> Policy {
@@ -328,6 +354,8 @@ impl Runtime {
 
     /// Forgets everything: breakers, windows, health, resolved policies, the environment as it was read.
     pub(crate) fn reset(&self) {
+        // Twice: a policy that is built meanwhile may hold a breaker that is about to be forgotten.
+        self.forget_policies();
         lock(&self.0.origins).understood = None;
         lock(&self.0.services).values().for_each(ServiceHealth::reset);
         self.0.registry.reset();
@@ -335,12 +363,19 @@ impl Runtime {
     }
 
     fn forget_policies(&self) {
-        let forgotten = std::mem::take(&mut *lock(&self.0.policies));
+        let mut policies = lock(&self.0.policies);
+        policies.epoch += 1;
+        let forgotten = std::mem::take(&mut policies.scoped);
         if self.0.is_process {
             sites().for_each(Site::forget);
         }
+        drop(policies);
         drop(forgotten);
     }
+}
+
+fn key(site: &'static Site) -> usize {
+    std::ptr::from_ref(site).addr()
 }
 
 impl Origins {

@@ -1,6 +1,7 @@
 //! The machine behind its lock, and the word beside the lock that the healthy path reads instead.
 
 use std::collections::VecDeque;
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -80,16 +81,16 @@ impl Breaker {
     #[inline]
     pub(crate) fn acquire(&self) -> Result<Ticket, ResilienceError> {
         let gate = self.gate.load(Ordering::Acquire);
-        if gate & ADMITS != 0 {
-            return Ok(Ticket { generation: gate >> GENERATION_SHIFT, probe: 0 });
+        match NonZeroU64::new(gate >> GENERATION_SHIFT) {
+            Some(generation) if gate & ADMITS != 0 => Ok(Ticket { generation, probe: 0 }),
+            _ => self.acquire_slowly(gate),
         }
-        self.acquire_slowly(gate)
     }
 
     #[cold]
     fn acquire_slowly(&self, gate: u64) -> Result<Ticket, ResilienceError> {
-        let now = self.context.clock.now();
         if gate & OPEN != 0 {
+            let now = self.context.clock.now();
             let until = Moment::from_nanos(self.open_until.load(Ordering::Acquire));
             let reason = unpack(self.open_reason.load(Ordering::Acquire));
             // The three words belong together only if the gate has not moved meanwhile.
@@ -98,7 +99,7 @@ impl Breaker {
                 return Err(self.refused(Refusal::Open { retry_after: until.since(now), reason }));
             }
         }
-        let admitted = self.change(now, |machine| machine.admit(now));
+        let admitted = self.change(Machine::admit);
         admitted.map_err(|refusal| {
             self.counters.add(Count::Rejected);
             self.refused(refusal)
@@ -119,7 +120,7 @@ impl Breaker {
     #[inline]
     pub(crate) fn record(&self, ticket: Ticket, outcome: Outcome, took: Option<Duration>) {
         let gate = self.gate.load(Ordering::Acquire);
-        if gate >> GENERATION_SHIFT == ticket.generation && gate & ADMITS != 0 && ticket.probe == 0 {
+        if gate >> GENERATION_SHIFT == ticket.generation.get() && gate & ADMITS != 0 && ticket.probe == 0 {
             if gate & SILENT != 0 {
                 return;
             }
@@ -134,9 +135,8 @@ impl Breaker {
 
     #[cold]
     fn record_slowly(&self, ticket: Ticket, outcome: Outcome, took: Option<Duration>) {
-        let now = self.context.clock.now();
         let luck = self.context.luck();
-        let exceeded = self.change(now, |machine| {
+        let exceeded = self.change(|machine, now| {
             let Recorded { counted, transition, exceeded } = machine.record(now, ticket, outcome, took, luck);
             if counted {
                 match outcome {
@@ -154,14 +154,13 @@ impl Breaker {
 
     /// Changes the state by hand.
     pub(crate) fn set(&self, to: State, span: Option<Duration>) {
-        let (now, luck) = (self.context.clock.now(), self.context.luck());
-        self.change(now, |machine| ((), machine.set(now, to, span, luck)));
+        let luck = self.context.luck();
+        self.change(|machine, now| ((), machine.set(now, to, span, luck)));
     }
 
     /// Begins again as if just made; with `config`, as if made with that.
     pub(crate) fn reset(&self, config: Option<BreakerConfig>) {
-        let now = self.context.clock.now();
-        let mut guarded = self.lock();
+        let (mut guarded, now) = self.lock_now();
         let config = config.unwrap_or_else(|| guarded.machine.config().clone());
         let transition = guarded.machine.reset(config, now);
         guarded.marks = Marks::reset(&self.counters);
@@ -184,13 +183,13 @@ impl Breaker {
 
     /// How long a caller would have to wait now; zero when a call would be admitted or nobody knows.
     pub(crate) fn retry_after(&self) -> Duration {
-        let now = self.context.clock.now();
-        self.lock().machine.blocked_until().map_or(Duration::ZERO, |until| until.since(now))
+        let (guarded, now) = self.lock_now();
+        guarded.machine.blocked_until().map_or(Duration::ZERO, |until| until.since(now))
     }
 
     pub(crate) fn snapshot(&self) -> BreakerSnapshot {
-        let now = self.context.clock.now();
-        self.snapshot_of(&mut self.lock(), now)
+        let (mut guarded, now) = self.lock_now();
+        self.snapshot_of(&mut guarded, now)
     }
 
     fn snapshot_of(&self, guarded: &mut Guarded, now: Moment) -> BreakerSnapshot {
@@ -203,10 +202,16 @@ impl Breaker {
         self.guarded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change<T>(&self, now: Moment, change: impl FnOnce(&mut Machine) -> (T, Option<Transition>)) -> T {
-        let mut guarded = self.lock();
+    /// The time is read under the lock: a thread that is put to sleep between the two must not go on with an old one.
+    fn lock_now(&self) -> (MutexGuard<'_, Guarded>, Moment) {
+        let guarded = self.lock();
+        (guarded, self.context.clock.now())
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Machine, Moment) -> (T, Option<Transition>)) -> T {
+        let (mut guarded, now) = self.lock_now();
         let failures = guarded.machine.tally.failures;
-        let (answer, transition) = change(&mut guarded.machine);
+        let (answer, transition) = change(&mut guarded.machine, now);
         if transition.is_some() {
             guarded.marks.begin_episode(&self.counters);
         } else if guarded.machine.tally.failures != failures {
@@ -249,7 +254,7 @@ impl Breaker {
             self.open_reason.store(pack(reason), Ordering::Release);
         }
         let timed = if machine.config().slow_call_duration.is_some() { TIMED } else { 0 };
-        let gate = machine.generation() << GENERATION_SHIFT | state | clean | timed;
+        let gate = machine.generation().get() << GENERATION_SHIFT | state | clean | timed;
         if self.gate.load(Ordering::Relaxed) != gate {
             self.gate.store(gate, Ordering::Release);
         }

@@ -1,6 +1,7 @@
 //! The breaker's rules: a pure function of its state, the moment, and what happened. It owns no lock, clock or
 //! listener.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use super::config::BreakerConfig;
@@ -14,7 +15,7 @@ use crate::reason::TripReason;
 pub(super) struct Machine {
     config: BreakerConfig,
     phase: Phase,
-    generation: u64,
+    generation: NonZeroU64,
     streak: u32,
     reopenings: u32,
     results: Option<Results>,
@@ -79,7 +80,7 @@ impl Machine {
         let results = config.has_window().then(|| Results::new(config.window));
         let mut machine = Self {
             phase: Phase::Closed,
-            generation: 1,
+            generation: NonZeroU64::MIN,
             streak: 0,
             reopenings: 0,
             results,
@@ -95,7 +96,7 @@ impl Machine {
         &self.config
     }
 
-    pub(super) fn generation(&self) -> u64 {
+    pub(super) fn generation(&self) -> NonZeroU64 {
         self.generation
     }
 
@@ -326,7 +327,7 @@ impl Machine {
     pub(super) fn reset(&mut self, config: BreakerConfig, now: Moment) -> Option<Transition> {
         let (from, generation) = (self.state(), self.generation);
         *self = Self::new(config, now);
-        self.generation = generation + 2;
+        self.generation = generation.saturating_add(2);
         let to = self.state();
         (from != to).then_some(Transition { from, to, reason: TripReason::Reset })
     }
@@ -346,7 +347,7 @@ impl Machine {
     fn enter(&mut self, to: State, phase: Phase, reason: TripReason) -> Transition {
         let from = self.state();
         self.phase = phase;
-        self.generation += 1;
+        self.generation = self.generation.saturating_add(1);
         self.tally.failures_before = self.tally.failures;
         self.tally.abandoned_before = self.tally.abandoned;
         if to != State::Open {

@@ -8,6 +8,7 @@ mod snapshot;
 mod window;
 
 use std::fmt;
+use std::num::NonZeroU64;
 
 use serde::{Serialize, Serializer};
 
@@ -67,6 +68,7 @@ impl Serialize for State {
 /// generation changes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ticket {
-    generation: u64,
+    /// Never zero, so that no ticket at all costs no room.
+    generation: NonZeroU64,
     probe: u32,
 }
