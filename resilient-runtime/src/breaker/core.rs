@@ -147,7 +147,7 @@ impl Breaker {
             }
             (exceeded, transition)
         });
-        if let Some(reason) = exceeded {
+        for reason in exceeded.into_iter().flatten() {
             self.context.events.tell(self.name, EventKind::ThresholdExceeded { breaker: self.name, reason });
         }
     }

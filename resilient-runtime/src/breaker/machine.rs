@@ -72,7 +72,8 @@ pub(super) enum Refusal {
 pub(super) struct Recorded {
     pub(super) counted: bool,
     pub(super) transition: Option<Transition>,
-    pub(super) exceeded: Option<TripReason>,
+    /// What a breaker that only measures would have opened for.
+    pub(super) exceeded: [Option<TripReason>; 2],
 }
 
 impl Machine {
@@ -234,17 +235,19 @@ impl Machine {
                     let (failed, abandoned) = (outcome == Outcome::Failure, outcome == Outcome::Abandoned);
                     results.push(now, Sample { failed, slow, abandoned });
                 }
-                let Some(reason) = self.broken_rule(now) else { return counted };
+                let [failing, slow] = self.broken_rules(now);
                 if let Phase::MetricsOnly { told_failures, told_slow } = &mut self.phase {
-                    let told = if matches!(reason, TripReason::SlowCallRate { .. }) {
-                        told_slow
-                    } else {
-                        told_failures
+                    // Each kind of rule is told once.
+                    let tell = |reason: Option<TripReason>, told: &mut bool| {
+                        reason.filter(|_| !std::mem::replace(told, true))
                     };
-                    let exceeded = (!std::mem::replace(told, true)).then_some(reason);
+                    let exceeded = [tell(failing, told_failures), tell(slow, told_slow)];
                     return Recorded { exceeded, ..counted };
                 }
-                Recorded { transition: Some(self.open(now, reason, luck)), ..counted }
+                match failing.or(slow) {
+                    Some(reason) => Recorded { transition: Some(self.open(now, reason, luck)), ..counted },
+                    None => counted,
+                }
             }
             Phase::Open { .. } | Phase::ForcedOpen | Phase::Disabled => counted,
         }
@@ -261,36 +264,29 @@ impl Machine {
         probes.len() < held
     }
 
-    /// The first trip rule that is broken now.
-    fn broken_rule(&mut self, now: Moment) -> Option<TripReason> {
-        // The rules that were told already stand back, so that a shadow breaker tells each of them.
-        let (told_failures, told_slow) = match self.phase {
-            Phase::MetricsOnly { told_failures, told_slow } => (told_failures, told_slow),
-            _ => (false, false),
-        };
-        if !told_failures && self.streak >= self.config.failure_threshold {
-            return Some(TripReason::ConsecutiveFailures(self.streak));
-        }
-        let min_calls = self.config.effective_min_calls();
-        let totals = self.results.as_mut()?.totals(now);
+    /// The rules that are broken now: the first of those about failures, and the one about slow calls.
+    fn broken_rules(&mut self, now: Moment) -> [Option<TripReason>; 2] {
+        let streak = self.streak;
+        let consecutive =
+            (streak >= self.config.failure_threshold).then_some(TripReason::ConsecutiveFailures(streak));
+        let Some(results) = &mut self.results else { return [consecutive, None] };
+        let (totals, min_calls) = (results.totals(now), self.config.effective_min_calls());
         let calls = totals.calls();
-        if calls == 0 && totals.abandoned >= min_calls && !told_failures {
-            return Some(TripReason::Abandoned(totals.abandoned));
+        if calls == 0 && totals.abandoned >= min_calls {
+            return [consecutive.or(Some(TripReason::Abandoned(totals.abandoned))), None];
         }
-        if calls < min_calls {
-            return None;
-        }
-        let percent = |part: u32| part as f32 / calls as f32 * 100.0;
-        let over = |part: u32, rate: Option<f64>| {
-            rate.is_some_and(|rate| f64::from(part) >= rate * f64::from(calls) - 1e-9)
+        let broken = |part: u32, limit: Option<f64>, reason: fn(f32, u32) -> TripReason| {
+            let share = f64::from(part) / f64::from(calls);
+            // A share that should be the limit itself may fall short of it by a rounding.
+            let over = calls >= min_calls && limit.is_some_and(|limit| share >= limit - 1e-9);
+            over.then(|| reason(percent(share), calls))
         };
-        if !told_failures && over(totals.failures, self.config.failure_rate) {
-            return Some(TripReason::FailureRate { percent: percent(totals.failures), calls });
-        }
-        if !told_slow && over(totals.slow(), self.config.slow_call_rate) {
-            return Some(TripReason::SlowCallRate { percent: percent(totals.slow()), calls });
-        }
-        None
+        let failure_rate = |percent, calls| TripReason::FailureRate { percent, calls };
+        let slow_call_rate = |percent, calls| TripReason::SlowCallRate { percent, calls };
+        [
+            consecutive.or(broken(totals.failures, self.config.failure_rate, failure_rate)),
+            broken(totals.slow(), self.config.slow_call_rate, slow_call_rate),
+        ]
     }
 
     /// Changes the state by hand. A change to the state it is in changes nothing, except that OPEN begins anew.
@@ -362,6 +358,11 @@ impl Machine {
         }
         Transition { from, to, reason }
     }
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "a percentage for people")]
+fn percent(share: f64) -> f32 {
+    (share * 100.0) as f32
 }
 
 fn half_open() -> Phase {
