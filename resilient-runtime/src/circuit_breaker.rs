@@ -166,7 +166,7 @@ impl CircuitBreaker {
         Ok(())
     }
 
-    /// Closes it and begins counting anew.
+    /// Closes it, with an empty window and no failures in a row; nothing when it is closed.
     pub fn close(&self) {
         self.breaker.set(State::Closed, None);
     }

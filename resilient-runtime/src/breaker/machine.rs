@@ -276,10 +276,8 @@ impl Machine {
             return [consecutive.or(Some(TripReason::Abandoned(totals.abandoned))), None];
         }
         let broken = |part: u32, limit: Option<f64>, reason: fn(f32, u32) -> TripReason| {
-            let share = f64::from(part) / f64::from(calls);
-            // A share that should be the limit itself may fall short of it by a rounding.
-            let over = calls >= min_calls && limit.is_some_and(|limit| share >= limit - 1e-9);
-            over.then(|| reason(percent(share), calls))
+            let over = calls >= min_calls && reaches(part, calls, limit);
+            over.then(|| reason(percent(f64::from(part) / f64::from(calls)), calls))
         };
         let failure_rate = |percent, calls| TripReason::FailureRate { percent, calls };
         let slow_call_rate = |percent, calls| TripReason::SlowCallRate { percent, calls };
@@ -299,12 +297,15 @@ impl Machine {
     ) -> Option<Transition> {
         if to == State::Open {
             let was_open = self.state() == State::Open;
-            let mut transition = self.open(now, TripReason::Manual, luck);
+            let transition = self.open(now, TripReason::Manual, luck);
             if let (Some(span), Phase::Open { until }) = (span, &mut self.phase) {
                 *until = now.saturating_add(span);
             }
-            transition.reason = TripReason::Manual;
-            return (!was_open).then_some(transition);
+            if was_open {
+                self.tally.times_opened -= 1;
+                return None;
+            }
+            return Some(transition);
         }
         if self.state() == to {
             return None;
@@ -358,6 +359,12 @@ impl Machine {
         }
         Transition { from, to, reason }
     }
+}
+
+/// Whether `part` of `calls` is the share `limit`, or more.
+pub(super) fn reaches(part: u32, calls: u32, limit: Option<f64>) -> bool {
+    // What should be the limit itself may fall short of it by a rounding.
+    limit.is_some_and(|limit| f64::from(part) >= (limit - 1e-9) * f64::from(calls))
 }
 
 #[allow(clippy::cast_possible_truncation, reason = "a percentage for people")]

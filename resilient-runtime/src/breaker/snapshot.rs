@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::State;
 use super::counters::{Count, Counters};
-use super::machine::Machine;
+use super::machine::{Machine, reaches};
 use crate::clock::{Clock, Moment};
 use crate::reason::TripReason;
 
@@ -162,11 +162,11 @@ pub(super) fn take(
     let share = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
     let blocked_until = machine.blocked_until();
     let failing = totals.is_some_and(|totals| {
-        let calls = f64::from(totals.calls());
-        let over = |part: u32, rate: Option<f64>| rate.is_some_and(|rate| f64::from(part) >= rate * calls);
+        let calls = totals.calls();
         matches!(state, State::Closed | State::MetricsOnly)
-            && totals.calls() >= config.effective_min_calls()
-            && (over(totals.failures, config.failure_rate) || over(totals.slow(), config.slow_call_rate))
+            && calls >= config.effective_min_calls()
+            && (reaches(totals.failures, calls, config.failure_rate)
+                || reaches(totals.slow(), calls, config.slow_call_rate))
     });
     let seconds = |span: Duration| span.as_secs_f64();
     BreakerSnapshot {

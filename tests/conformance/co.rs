@@ -1,0 +1,300 @@
+//! CO: the order of the layers, seen from outside.
+
+use std::sync::mpsc::{self, Sender};
+
+use resilient::testing::{Flaky, Scope};
+use resilient::{ErrorKind, State, circuit_breaker, retry_with_backoff, with_timeout};
+
+use crate::calls::{Both, Fault, SPARE, World, both, down, down_times, ms, spare, spare_later};
+
+fn slow(milliseconds: u64) -> Flaky<u32, Fault> {
+    Flaky::new().then(42).takes(ms(milliseconds))
+}
+
+/// How the breaker's calls ended so far: `(successes, failures)`.
+fn counted(world: &World<u32, Fault>) -> (u64, u64) {
+    let snapshot = world.breaker().snapshot();
+    (snapshot.successful_calls, snapshot.failed_calls)
+}
+
+both! {
+    #[retry_with_backoff(max_attempts = 7, base_delay = 0, retry_on_open = true)]
+    #[circuit_breaker(failure_threshold = 3, recovery_timeout = "2min")]
+    fn seven_and_an_open_time_nobody_waits_for
+}
+
+both! {
+    #[retry_with_backoff(max_attempts = 7, base_delay = 0, jitter = false, retry_on_open = true)]
+    #[circuit_breaker(failure_threshold = 3, recovery_timeout = "10s")]
+    fn seven_and_an_open_time_worth_waiting_for
+}
+
+#[test]
+fn co_001_retrying_on_open_stops_at_once_where_the_open_time_is_too_long_to_wait_for() {
+    // The scenario retries blindly; here a retry waits until the breaker lets it through, if that is at most 60 s.
+    seven_and_an_open_time_nobody_waits_for().each(down, |world| {
+        assert_eq!(world.call().unwrap_err().kind(), Some(ErrorKind::CircuitOpen));
+        assert_eq!((world.executions(), counted(world)), (3, (0, 3)));
+        assert_eq!(world.count("finished: delay_too_long"), 1);
+    });
+    // Attempts 4 and 6 are refused and wait, 5 and 7 are probes.
+    seven_and_an_open_time_worth_waiting_for().each(down, |world| {
+        assert!(matches!(world.call(), Err(Fault::Down)));
+        assert_eq!((world.executions(), world.count("retry"), counted(world)), (5, 6, (0, 5)));
+        assert_eq!(world.count("refused: circuit_open"), 2);
+    });
+}
+
+both! {
+    #[retry_with_backoff(max_attempts = 3, base_delay = 0, retry_on_open = true)]
+    #[circuit_breaker(failure_threshold = 1, recovery_timeout = "2min")]
+    fn thrice_and_open_at_once
+}
+
+#[test]
+fn co_002_a_breaker_opened_by_the_first_attempt_refuses_the_second() {
+    // It ends there, as in CO-001: two minutes are not waited for.
+    thrice_and_open_at_once().each(down, |world| {
+        assert_eq!(world.call().unwrap_err().kind(), Some(ErrorKind::CircuitOpen));
+        assert_eq!((world.executions(), world.count("retry")), (1, 1));
+    });
+}
+
+both! {
+    #[retry_with_backoff(max_attempts = 4_294_967_295)]
+    #[circuit_breaker(failure_threshold = 3)]
+    fn unlimited_inside_three
+}
+
+#[test]
+fn co_003_the_breaker_sees_every_attempt() {
+    unlimited_inside_three().each(
+        || down_times(2),
+        |world| {
+            assert_eq!(world.call().unwrap(), 42);
+            assert_eq!((world.executions(), counted(world)), (3, (1, 2)));
+            assert_eq!(world.breaker().state(), State::Closed);
+        },
+    );
+}
+
+both! {
+    #[circuit_breaker(failure_threshold = 1)]
+    sync #[with_timeout("50ms", timeout_mode = "deadline")]
+    async #[with_timeout("50ms")]
+    fn one_timeout_opens
+}
+
+#[test]
+fn co_005_a_timeout_is_a_failure_of_the_breaker() {
+    one_timeout_opens().each(
+        || slow(100),
+        |world| {
+            assert_eq!(world.call().unwrap_err().kind(), Some(ErrorKind::Timeout));
+            assert_eq!(world.breaker().state(), State::Open);
+        },
+    );
+}
+
+both! {
+    #[retry_with_backoff(max_attempts = 3)]
+    sync #[with_timeout("50ms", timeout_mode = "deadline")]
+    async #[with_timeout("50ms")]
+    fn thrice_50_ms
+}
+
+fn slow_twice() -> Flaky<u32, Fault> {
+    Flaky::new().ok_times(2, || 1).takes(ms(100)).then(42)
+}
+
+/// Tells when it goes away without having been let go.
+struct Cancelled(Option<Sender<()>>);
+
+impl Drop for Cancelled {
+    fn drop(&mut self) {
+        if let Some(seen) = self.0.take() {
+            let _ = seen.send(());
+        }
+    }
+}
+
+#[retry_with_backoff(max_attempts = 3)]
+#[with_timeout("50ms")]
+async fn tells_of_cancellation(backend: &Flaky<u32, Fault>, seen: &Sender<()>) -> Result<u32, Fault> {
+    let mut guard = Cancelled(Some(seen.clone()));
+    let answer = backend.call_async().await;
+    guard.0 = None;
+    answer
+}
+
+#[test]
+fn co_008_the_limit_is_inside_the_retry() {
+    thrice_50_ms().each(slow_twice, |world| {
+        assert_eq!(world.call().unwrap(), 42);
+        assert_eq!((world.executions(), world.count("timed out")), (3, 2));
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn co_008_each_attempt_that_timed_out_was_cancelled() {
+    let scope = Scope::new();
+    let (backend, (seen, cancellations)) = (slow_twice(), mpsc::channel());
+    assert_eq!(scope.run(tells_of_cancellation(&backend, &seen)).await.unwrap(), 42);
+    assert_eq!((backend.calls(), cancellations.try_iter().count()), (3, 2));
+}
+
+both! {
+    sync #[retry_with_backoff(max_attempts = 3, fallback = spare)]
+    async #[retry_with_backoff(max_attempts = 3, fallback = spare_later)]
+    fn thrice_then_spare
+}
+
+#[test]
+fn co_010_the_fallback_is_outside_the_retry() {
+    // It is called with the function's arguments, not with the last error.
+    thrice_then_spare().each(down, |world| {
+        assert_eq!((world.call().unwrap(), world.executions()), (SPARE, 3));
+        let end = ["failed", "finished: attempts", "fallback"];
+        assert!(world.told().ends_with(&end.map(str::to_owned)), "{:?}", world.told());
+    });
+}
+
+both! {
+    #[circuit_breaker(failure_threshold = 5)]
+    sync #[retry_with_backoff(max_attempts = 3, fallback = spare)]
+    async #[retry_with_backoff(max_attempts = 3, fallback = spare_later)]
+    fn thrice_then_spare_inside_five
+}
+
+#[test]
+fn co_011_fallback_outside_retry_outside_breaker() {
+    thrice_then_spare_inside_five().each(down, |world| {
+        assert_eq!((world.call().unwrap(), world.executions()), (SPARE, 3));
+        assert_eq!((counted(world), world.breaker().state()), ((0, 3), State::Closed));
+    });
+}
+
+both! {
+    #[retry_with_backoff(max_attempts = 3)]
+    fn inner
+}
+
+#[retry_with_backoff(max_attempts = 3)]
+fn outer(backend: &Flaky<u32, Fault>) -> Result<u32, Fault> {
+    inner::sync(backend)
+}
+
+#[retry_with_backoff(max_attempts = 3)]
+async fn outer_later(backend: &Flaky<u32, Fault>) -> Result<u32, Fault> {
+    inner::later(backend).await
+}
+
+#[test]
+fn co_013_nested_retries_multiply() {
+    let names = ["co_013_sync", "co_013_later"];
+    Both::new(names, outer, |backend| Box::pin(outer_later(backend))).each(down, |world| {
+        assert!(world.call().is_err());
+        assert_eq!(world.executions(), 9);
+    });
+    inner().each(down, |world| {
+        assert!(world.call().is_err());
+        assert_eq!(world.executions(), 3);
+    });
+}
+
+both! {
+    #[retry_with_backoff(max_retries = 7, retry_on = Fault::Down)]
+    #[circuit_breaker(failure_threshold = "off", failure_rate = 0.75, window = 4, min_calls = 4)]
+    fn seven_retries_of_four
+}
+
+#[test]
+fn co_017_the_breaker_ends_the_retries_when_it_opens() {
+    seven_retries_of_four().each(down, |world| {
+        assert_eq!(world.call().unwrap_err().kind(), Some(ErrorKind::CircuitOpen));
+        assert_eq!(world.executions(), 4);
+    });
+}
+
+both! {
+    #[retry_with_backoff(max_retries = 2, retry_on = Fault::Down)]
+    #[circuit_breaker(failure_threshold = "off", failure_rate = 0.75, window = 4, min_calls = 4)]
+    fn two_retries_of_four
+}
+
+#[test]
+fn co_018_retries_that_end_before_the_breaker_opens_give_the_functions_error() {
+    two_retries_of_four().each(down, |world| {
+        assert!(matches!(world.call(), Err(Fault::Down)));
+        assert_eq!(world.executions(), 3);
+    });
+}
+
+both! {
+    #[retry_with_backoff(max_retries = 7)]
+    #[circuit_breaker(failure_threshold = "off", failure_rate = 0.75, window = 4, min_calls = 4)]
+    sync #[with_timeout("100ms", timeout_mode = "deadline")]
+    async #[with_timeout("100ms")]
+    fn seven_retries_of_four_timeouts
+}
+
+#[test]
+fn co_019_timeouts_open_the_breaker_like_any_failure() {
+    seven_retries_of_four_timeouts().each(
+        || slow(5_000),
+        |world| {
+            assert_eq!(world.call().unwrap_err().kind(), Some(ErrorKind::CircuitOpen));
+            assert_eq!((world.executions(), world.count("timed out")), (4, 4));
+        },
+    );
+}
+
+both! {
+    #[retry_with_backoff(max_retries = 20, backoff = "constant", base_delay = "100ms", jitter = false,
+        retry_on = Fault::Down, retry_on_open = true)]
+    #[circuit_breaker(failure_threshold = 4, recovery_timeout = "1000ms")]
+    fn waits_for_the_breaker
+}
+
+both! {
+    #[retry_with_backoff(max_retries = 20, backoff = "constant", base_delay = "100ms", jitter = false,
+        retry_on = Fault::Busy)]
+    #[circuit_breaker(failure_threshold = 4, recovery_timeout = "1000ms")]
+    fn does_not_wait_for_the_breaker
+}
+
+/// Opens the breaker as four failures would.
+fn opened(world: &World<u32, Fault>) {
+    let breaker = world.breaker();
+    world.inside(|| {
+        for _ in 0..4 {
+            breaker.try_acquire().expect("closed until the fourth failure").failure();
+        }
+    });
+    assert_eq!(breaker.state(), State::Open);
+}
+
+#[test]
+fn co_020_a_healthy_call_waits_for_the_breaker_where_it_is_told_to() {
+    waits_for_the_breaker().each(
+        || down_times(0),
+        |world| {
+            opened(world);
+            assert_eq!(world.call().unwrap(), 42);
+            assert!((ms(750)..=ms(1_250)).contains(&world.elapsed()), "{:?}", world.elapsed());
+        },
+    );
+}
+
+#[test]
+fn co_021_a_healthy_call_is_refused_at_once_where_it_is_not() {
+    does_not_wait_for_the_breaker().each(
+        || down_times(0),
+        |world| {
+            opened(world);
+            assert_eq!(world.call().unwrap_err().kind(), Some(ErrorKind::CircuitOpen));
+            assert!(world.elapsed() < ms(200), "{:?}", world.elapsed());
+            assert_eq!((world.executions(), world.pauses()), (0, vec![]));
+        },
+    );
+}
