@@ -19,7 +19,7 @@ use crate::outcome::Classify;
 
 /// A return type that can say that the library refused.
 #[diagnostic::on_unimplemented(
-    message = "`#[resilient]` cannot guard a function returning `{Self}`",
+    message = "a function returning `{Self}` cannot be guarded: it has no way to say that a call was refused",
     label = "expected `Result<_, E>` where `E: From<resilient::ResilienceError>`",
     note = "return a `Result` whose error can be made from `ResilienceError`, as `anyhow::Error`, `Box<dyn Error + Send + Sync>`, `std::io::Error` and a thiserror enum with `#[from]` can, or give a `fallback = path`"
 )]
@@ -27,6 +27,8 @@ pub trait Guardable {
     fn refuse(error: ResilienceError) -> Self;
 }
 
+// Else the compiler would go on to what this needs, and leave our sentence out.
+#[diagnostic::do_not_recommend]
 impl<T, E: From<ResilienceError>> Guardable for Result<T, E> {
     fn refuse(error: ResilienceError) -> Self {
         Err(error.into())
@@ -65,6 +67,7 @@ pub trait WrapExhausted {
     fn wrap(self, operation: &'static str, attempts: u32) -> Self;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T, E> WrapExhausted for Result<T, E>
 where
     E: From<ResilienceError> + Into<Box<dyn StdError + Send + Sync>>,
@@ -99,6 +102,7 @@ pub trait Fresh {
     fn fresh(&self) -> Self;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Clone> Fresh for T {
     #[inline]
     fn fresh(&self) -> Self {

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -63,7 +64,7 @@ struct Policies {
 }
 
 /// Where configuration comes from, and what was made of it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Origins {
     pub(crate) prefix: Option<String>,
     /// Instead of the process's own: a scope's.
@@ -159,7 +160,10 @@ impl Runtime {
         let spec = site.spec();
         let operation = site.operation();
         let resolved = self.resolve(site);
-        for problem in &resolved.problems {
+        // What the environment says wrongly was told when it was read.
+        let told = &self.understood().environment.problems;
+        let is_told = |problem: &&Problem| told.iter().any(|other| other.is_about_the_same_as(problem));
+        for problem in resolved.problems.iter().filter(|problem| !is_told(problem)) {
             self.report(operation, problem.to_string());
         }
         let Resolved { enable_timeout, enable_retry, enable_circuit_breaker, .. } = resolved;
@@ -376,6 +380,19 @@ impl Runtime {
 
 fn key(site: &'static Site) -> usize {
     std::ptr::from_ref(site).addr()
+}
+
+impl fmt::Debug for Origins {
+    /// Variables may hold secrets: their number only.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { prefix, variables, profiles, overrides, understood: _ } = self;
+        f.debug_struct("Origins")
+            .field("prefix", prefix)
+            .field("variables", &variables.as_ref().map(Vec::len))
+            .field("profiles", profiles)
+            .field("overrides", overrides)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Origins {

@@ -88,7 +88,7 @@ impl Problem {
         &self.used
     }
 
-    fn is_about_the_same_as(&self, other: &Self) -> bool {
+    pub(crate) fn is_about_the_same_as(&self, other: &Self) -> bool {
         self.source == other.source && self.what == other.what
     }
 }

@@ -255,6 +255,10 @@ use sealed::Sealed;
 /// `"1m30s"`, `"0.5"`.
 ///
 /// Longer than about 584 years is cut to that. Implemented here only.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no length of time",
+    note = "write a `Duration`, a number of seconds, or a text such as \"250ms\""
+)]
 pub trait IntoDuration: Sealed {
     /// The duration, or why there is none.
     ///
@@ -265,6 +269,10 @@ pub trait IntoDuration: Sealed {
 
 /// What can be written for `jitter`: a [`Jitter`], a `bool`, a share such as `0.1`, or one of the texts `"equal"`,
 /// `"full"`, `"decorrelated"`, `"none"`. Implemented here only.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no jitter",
+    note = "write `true`, `false`, a share such as 0.1, \"full\" or \"decorrelated\""
+)]
 pub trait IntoJitter: Sealed {
     /// The jitter, or why there is none.
     ///
@@ -275,6 +283,10 @@ pub trait IntoJitter: Sealed {
 
 /// What can be written for `window`: a [`Window`], a number (calls), a [`Duration`], or a text such as `"100"` or
 /// `"30s"`. Implemented here only.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no window",
+    note = "write a number of calls, a `Duration`, or a text such as \"30s\""
+)]
 pub trait IntoWindow: Sealed {
     /// The window, or why there is none.
     ///
@@ -285,6 +297,10 @@ pub trait IntoWindow: Sealed {
 
 /// What can be written for `backoff`: a [`Backoff`], one of [`Backoff::WORDS`], or a `fn(u32) -> Duration`.
 /// Implemented here only.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no backoff",
+    note = "write \"constant\", \"linear\", \"exponential\", \"fibonacci\", or a path to a `fn(u32) -> Duration`"
+)]
 pub trait IntoBackoff: Sealed {
     /// The backoff, or why there is none.
     ///
