@@ -382,22 +382,18 @@ fn attempt(plan: &Plan, output: &Output, arguments: &Arguments, body: &Group) ->
     let mut body = body.clone();
     body.set_span(place);
     let owns = (!plan.runs_again()).then(|| quote_spanned!(place=> move));
-    match plan.timeout {
-        _ if plan.is_async() => {
-            let typed = (!output.is_inferred())
-                .then(|| quote_spanned!(site=> let typed: #ty = #private::typed(); return typed;));
-            let block = in_braces(quote_spanned!(site=> if false { #borrowed #typed } #body), place);
-            let future = quote_spanned!(place=> async #owns #block);
-            quote_spanned!(site=> call.attempt(#future).await)
-        }
-        Some(TimeLimit::Thread) => {
-            let closure = quote_spanned!(place=> move || -> #ty #body);
-            quote_spanned!(site=> call.attempt_on_thread(#closure))
-        }
-        _ => {
-            let closure = quote_spanned!(place=> #owns || -> #ty #body);
-            quote_spanned!(site=> call.attempt_in_place(#closure))
-        }
+    if plan.is_async() {
+        let typed = (!output.is_inferred())
+            .then(|| quote_spanned!(site=> let typed: #ty = #private::typed(); return typed;));
+        let block = in_braces(quote_spanned!(site=> if false { #borrowed #typed } #body), place);
+        let future = quote_spanned!(place=> async #owns #block);
+        quote_spanned!(site=> call.attempt(#future).await)
+    } else if plan.timeout == Some(TimeLimit::Thread) {
+        let closure = quote_spanned!(place=> move || -> #ty #body);
+        quote_spanned!(site=> call.attempt_on_thread(#closure))
+    } else {
+        let closure = quote_spanned!(place=> #owns || -> #ty #body);
+        quote_spanned!(site=> call.attempt_in_place(#closure))
     }
 }
 

@@ -1,4 +1,7 @@
-//! The attributes of `resilient`. Use them through that crate.
+//! The attributes of [`resilient`](https://docs.rs/resilient); use them through that crate.
+//!
+//! An attribute turns the body of a function into one attempt of a guarded call. The body stays where it is: `?` and
+//! `return` end the attempt, borrows, generics and `Send` are those of the plain function.
 
 mod args;
 mod attributes;
@@ -8,6 +11,8 @@ mod guard;
 mod item;
 mod paths;
 mod plan;
+#[cfg(test)]
+mod tests;
 mod validate;
 
 use proc_macro::TokenStream;
@@ -22,25 +27,237 @@ macro_rules! attributes {
     )+};
 }
 
+/// The documentation of a profile: what it is for and what it fixes, then the keys all of them share.
+macro_rules! profiles {
+    ($($(#[$doc:meta])* $name:ident = $word:ident;)+) => {
+        attributes! {$(
+            $(#[$doc])*
+            ///
+            /// Every key of [`macro@resilient`] but `operation_type` may be written, and the environment may tune it.
+            /// The trap is that of [`macro@resilient`]: an attempt must be safe to repeat.
+            #[doc = include_str!("../docs/timeout.md")]
+            #[doc = include_str!("../docs/retry.md")]
+            #[doc = include_str!("../docs/breaker.md")]
+            #[doc = include_str!("../docs/classify.md")]
+            #[doc = include_str!("../docs/operation.md")]
+            #[doc = include_str!("../docs/switches.md")]
+            $name = $word;
+        )+}
+    };
+}
+
 attributes! {
-    /// x
+    /// Guards a function with retries, a circuit breaker and a time limit, and whatever its keys add.
+    ///
+    /// Works on sync and async functions, methods, trait methods with a body, `#[async_trait]` methods and functions
+    /// that return a boxed or `impl` future. The function returns `Result<T, E>` with `E: From<ResilienceError>`, or
+    /// has a `fallback`, or only layers that never refuse.
+    ///
+    /// The layers, outermost first: fallback, deadline, retry, circuit breaker, attempt time limit, health, function.
+    /// Several attributes on one function become one plan in this order, however they are written.
+    ///
+    /// | Key | Value | Default |
+    /// |---|---|---|
+    /// | `operation_type` | whose defaults and variables apply: `"database"`, `"cache"`, `"api"`, `"file"`, `"ml"`, or a lower-case word of your own | `"default"` |
+    ///
+    /// The numbers of `"default"`: limit 5 s, 3 attempts, first wait 1 s, longest wait 60 s, 5 failures open the
+    /// breaker for 60 s.
+    #[doc = include_str!("../docs/timeout.md")]
+    #[doc = include_str!("../docs/retry.md")]
+    #[doc = include_str!("../docs/breaker.md")]
+    #[doc = include_str!("../docs/classify.md")]
+    #[doc = include_str!("../docs/operation.md")]
+    #[doc = include_str!("../docs/switches.md")]
+    ///
+    /// # The traps
+    ///
+    /// The body may run several times, so an attempt must be safe to repeat. An argument it consumes needs
+    /// `clone(argument)` (the compiler says "value moved in previous iteration of loop"), an argument declared `mut`
+    /// is a fresh copy in every attempt, and what it does to `&mut` arguments stays done.
+    ///
+    /// A running sync function cannot be stopped. On a worker thread the caller goes on at the limit and the body runs
+    /// to its end unseen; in place it is the late result that is refused. A time limit that is written on a function
+    /// that borrows has to say so: `timeout_mode = "deadline"`.
+    ///
+    /// The state of a breaker belongs to its name. In a generic function, or a default method of a trait, all type
+    /// parameters and implementors share it.
+    ///
+    /// ```ignore
+    /// use resilient::{ResilienceError, resilient};
+    ///
+    /// #[derive(Debug, thiserror::Error)]
+    /// enum PayError {
+    ///     #[error("declined")]
+    ///     Declined,
+    ///     #[error("gateway: {0}")]
+    ///     Gateway(#[from] std::io::Error),
+    ///     #[error(transparent)]
+    ///     Refused(#[from] ResilienceError),
+    /// }
+    ///
+    /// #[resilient(operation_type = "payments", timeout = "2s", max_attempts = 4, ignore = PayError::Declined)]
+    /// async fn charge(gateway: &Gateway, cents: u64) -> Result<Receipt, PayError> {
+    ///     Ok(gateway.charge(cents).await?)
+    /// }
+    /// ```
     resilient = RESILIENT;
-    /// x
+}
+
+profiles! {
+    /// Guards a database operation: [`macro@resilient`] with the operation type `"database"`.
+    ///
+    /// Its numbers: limit 30 s, 3 attempts, first wait 0.5 s, longest wait 10 s, 3 failures open the breaker for 30 s.
+    ///
+    /// ```ignore
+    /// #[resilient::database_resilient(operation_name = "get_user")]
+    /// async fn get_user(db: &Pool, id: u64) -> Result<User, DbError> {
+    ///     db.fetch_one("SELECT * FROM users WHERE id = $1", id).await
+    /// }
+    /// ```
     database_resilient = DATABASE;
-    /// x
+
+    /// Guards a cache operation, which fails fast: [`macro@resilient`] with the operation type `"cache"`.
+    ///
+    /// Its numbers: limit 5 s, 2 attempts, first wait 0.1 s, longest wait 1 s, 3 failures open the breaker for 15 s.
+    ///
+    /// ```ignore
+    /// #[resilient::cache_resilient(timeout_seconds = 2.0, fallback = nothing)]
+    /// async fn cached(key: &str) -> Option<String> {
+    ///     cache().get(key).await
+    /// }
+    ///
+    /// async fn nothing(_: &str) -> Option<String> {
+    ///     None
+    /// }
+    /// ```
     cache_resilient = CACHE;
-    /// x
+
+    /// Guards a call of a remote API: [`macro@resilient`] with the operation type `"api"`.
+    ///
+    /// Its numbers: limit 60 s, 5 attempts, first wait 1 s, longest wait 30 s, 5 failures open the breaker for 60 s.
+    ///
+    /// ```ignore
+    /// #[resilient::api_resilient(timeout = 30, max_attempts = 3, clone(payment))]
+    /// async fn pay(client: &Client, payment: Payment) -> Result<Receipt, ApiError> {
+    ///     client.post("/charge", payment).await
+    /// }
+    /// ```
     api_resilient = API;
-    /// x
+
+    /// Guards a file operation: [`macro@resilient`] with the operation type `"file"`.
+    ///
+    /// Its numbers: limit 10 s, 3 attempts, first wait 0.2 s, longest wait 5 s, 3 failures open the breaker for 30 s.
+    ///
+    /// ```ignore
+    /// #[resilient::file_resilient]
+    /// fn load(path: std::path::PathBuf) -> std::io::Result<Vec<u8>> {
+    ///     std::fs::read(path)
+    /// }
+    /// ```
     file_resilient = FILE;
-    /// x
+
+    /// Guards a long computation of a model: [`macro@resilient`] with the operation type `"ml"`.
+    ///
+    /// Its numbers: limit 300 s, 2 attempts, first wait 5 s, longest wait 30 s, 2 failures open the breaker for 120 s.
+    ///
+    /// ```ignore
+    /// #[resilient::ml_resilient(max_attempts = 1, timeout = 600)]
+    /// async fn train(data: &Dataset) -> anyhow::Result<Model> {
+    ///     trainer().run(data).await
+    /// }
+    /// ```
     ml_resilient = ML;
-    /// x
+}
+
+attributes! {
+    /// Guards a function with a circuit breaker and nothing else.
+    ///
+    /// Closed, it counts; after `failure_threshold` consecutive failures (default 5) it opens and refuses calls with
+    /// `ResilienceError::CircuitOpen`; after `recovery_timeout` (default 60 s) it lets probes through, and
+    /// `success_threshold` good ones (default 2) close it.
+    ///
+    /// The trap: two functions that give one name different settings conflict; the first one called wins, and
+    /// `resilient::validate()` reports it.
+    #[doc = include_str!("../docs/breaker.md")]
+    #[doc = include_str!("../docs/classify.md")]
+    #[doc = include_str!("../docs/operation.md")]
+    ///
+    /// ```ignore
+    /// #[resilient::circuit_breaker(name = "db", failure_threshold = 3, recovery_timeout = 30, fallback = stale)]
+    /// async fn orders(db: &Pool) -> Result<Vec<Order>, DbError> {
+    ///     db.orders().await
+    /// }
+    ///
+    /// async fn stale(_: &Pool) -> Result<Vec<Order>, DbError> {
+    ///     Ok(last_known_orders())
+    /// }
+    /// ```
     circuit_breaker = BREAKER;
-    /// x
+
+    /// Tries a function again when it fails, and nothing else.
+    ///
+    /// 3 attempts, 1 s before the first retry and twice as long before each further one up to 60 s, spread by jitter.
+    /// Retries alone never refuse, so the function may return anything; what is not a `Result` never fails.
+    ///
+    /// The trap: `max_attempts` counts the first call, `max_retries` does not. And the traps of [`macro@resilient`]:
+    /// the body runs several times.
+    #[doc = include_str!("../docs/retry.md")]
+    #[doc = include_str!("../docs/classify.md")]
+    ///
+    /// | Time key | Value | Default |
+    /// |---|---|---|
+    /// | `deadline` | limit of the whole call, waits included | none |
+    #[doc = include_str!("../docs/operation.md")]
+    ///
+    /// ```ignore
+    /// #[resilient::retry_with_backoff(max_retries = 3, base_delay = 0.5, retry_on = ApiError::Busy | ApiError::Io(_))]
+    /// async fn weather(city: &str) -> Result<Forecast, ApiError> {
+    ///     client().get(city).await
+    /// }
+    /// ```
     retry_with_backoff = RETRY;
-    /// x
+
+    /// Limits the time one call of a function may take, and nothing else.
+    ///
+    /// `#[with_timeout(5)]`, `#[with_timeout("250ms")]` and `#[with_timeout(seconds = 5)]` say the limit; without one
+    /// it is the operation type's (5 s). An async function is dropped at its limit.
+    ///
+    /// The trap: a running sync function cannot be stopped. With owned arguments it runs on a worker thread, its
+    /// caller goes on at the limit and its late result is dropped; a function that borrows must say
+    /// `timeout_mode = "deadline"`, which lets it finish and refuses a late result.
+    #[doc = include_str!("../docs/timeout.md")]
+    #[doc = include_str!("../docs/operation.md")]
+    ///
+    /// ```ignore
+    /// #[resilient::with_timeout("250ms")]
+    /// async fn quick(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
+    ///     read_frame(stream).await
+    /// }
+    /// ```
     with_timeout = TIMEOUT;
-    /// x
+
+    /// Records how a service is doing from the calls of a function: its failures and its response times.
+    ///
+    /// `resilient::service_health("external_api")` tells the result. It never refuses a call.
+    ///
+    /// | Key | Value | Default |
+    /// |---|---|---|
+    /// | first value, `service`, `service_name` | the service's name, 1 to 128 of `A-Z a-z 0-9 _ . : -` | needed |
+    /// | `degraded_error_rate`, `unhealthy_error_rate` | share of failures, over 0.0 up to 1.0 | 0.05, 0.2 |
+    /// | `degraded_response_time` | mean response time | 1 s |
+    /// | `unhealthy_response_time` | 95th percentile of the response times | 3 s |
+    /// | `window` | samples looked at, from 1 | 100 |
+    /// | `max_age` | oldest sample looked at | 300 s |
+    /// | `min_samples` | samples before anything is said, from 1 | 10 |
+    ///
+    /// The trap: with fewer than `min_samples` samples the service is `unknown`, not healthy.
+    #[doc = include_str!("../docs/classify.md")]
+    ///
+    /// ```ignore
+    /// #[resilient::track_service_health("external_api", unhealthy_error_rate = 0.5)]
+    /// async fn fetch(client: &Client) -> Result<Page, ApiError> {
+    ///     client.page().await
+    /// }
+    /// ```
     track_service_health = HEALTH;
 }

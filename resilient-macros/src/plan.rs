@@ -32,7 +32,7 @@ pub(crate) struct Plan {
 #[derive(Debug)]
 pub(crate) struct Retry {
     pub(crate) on_open: bool,
-    /// `exhausted = "wrap"`, at its value.
+    /// `exhausted = "wrap"`, at its key.
     pub(crate) wrap: Option<Span>,
 }
 

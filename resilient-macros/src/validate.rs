@@ -169,12 +169,11 @@ fn texts_and_times(args: &Args, errors: &mut Errors) {
         plain_name(errors, written);
     }
     if let Some(timeout) = &args.timeout {
-        positive(
-            errors,
-            &timeout.key,
-            &timeout.value,
-            "; to have no time limit write `enable_timeout = false`",
-        );
+        let hint = match timeout.name().as_str() {
+            "seconds" => "; to have no time limit leave the attribute out",
+            _ => "; to have no time limit write `enable_timeout = false`",
+        };
+        positive(errors, &timeout.key, &timeout.value, hint);
     }
     if let Some(deadline) = &args.deadline {
         positive(errors, &deadline.key, &deadline.value, "; leave it out to have none");

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use pin_project_lite::pin_project;
 
+use crate::__private::CrossesThreads;
 use crate::breaker::Ticket;
 use crate::clock::{Moment, nanos};
 use crate::error::ResilienceError;
@@ -137,9 +138,9 @@ impl Execution {
     ///
     /// [`ResilienceError::Timeout`], [`ResilienceError::DeadlineExceeded`], or [`ResilienceError::QueueTimeout`]
     /// when no worker thread could be had.
-    pub fn attempt_on_thread<R: Send + 'static>(
+    pub fn attempt_on_thread<R: CrossesThreads>(
         &mut self,
-        body: impl FnOnce() -> R + Send + 'static,
+        body: impl FnOnce() -> R + CrossesThreads,
     ) -> Result<R, ResilienceError> {
         let began = self.now();
         let Some(limit) = self.limit_from(began) else { return self.attempt_in_place(body) };

@@ -21,7 +21,7 @@ use crate::outcome::Classify;
 #[diagnostic::on_unimplemented(
     message = "a function returning `{Self}` cannot be guarded: it has no way to say that a call was refused",
     label = "expected `Result<_, E>` where `E: From<resilient::ResilienceError>`",
-    note = "return a `Result` whose error can be made from `ResilienceError`, as `anyhow::Error`, `Box<dyn Error + Send + Sync>`, `std::io::Error` and a thiserror enum with `#[from]` can, or give a `fallback = path`"
+    note = "write `impl From<resilient::ResilienceError>` for the error (thiserror: a variant with `#[from]`), or use one that has it (`anyhow::Error`, `Box<dyn Error + Send + Sync>`, `std::io::Error`), or give a `fallback = path`"
 )]
 pub trait Guardable {
     fn refuse(error: ResilienceError) -> Self;
@@ -56,6 +56,17 @@ pub fn timeout_as_error<R: Guardable>(out: Result<R, ResilienceError>) -> Result
         out => out,
     }
 }
+
+/// What goes to a worker thread, and what comes back from it.
+#[diagnostic::on_unimplemented(
+    message = "this function cannot run on a worker thread, as its time limit asks",
+    label = "what it takes or returns is not `Send + 'static`",
+    note = "write `timeout_mode = \"deadline\"` to run it in place, or `enable_timeout = false`"
+)]
+pub trait CrossesThreads: Send + 'static {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Send + 'static> CrossesThreads for T {}
 
 /// A return type that can carry `ResilienceError::RetriesExhausted`.
 #[diagnostic::on_unimplemented(

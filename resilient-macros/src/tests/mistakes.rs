@@ -1,0 +1,684 @@
+//! Every rule, by the sentence that states it.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use super::{assert_lacks, left_over, mistakes, squeezed};
+
+fn async_fn() -> TokenStream {
+    quote!(
+        async fn charge(order: Order, tag: &str) -> Result<(), E> {
+            Ok(())
+        }
+    )
+}
+
+fn sync_fn() -> TokenStream {
+    quote!(
+        fn charge(order: Order) -> Result<(), E> {
+            Ok(())
+        }
+    )
+}
+
+#[track_caller]
+fn refused(name: &str, list: TokenStream, item: TokenStream, sentences: &[&str]) {
+    let written = format!("#[{name}({list})]");
+    assert_eq!(mistakes(name, list, item), sentences, "{written}");
+}
+
+#[test]
+fn unknown_keys_are_answered_with_what_was_meant() {
+    for (name, list, sentence) in [
+        ("resilient", quote!(max_atempts = 3), "unknown key `max_atempts`; did you mean `max_attempts`?"),
+        (
+            "with_timeout",
+            quote!(colour = 3),
+            "unknown key `colour`; the keys of `#[with_timeout]` are `operation_name`, `operation_type`, `timeout`, \
+             `timeout_seconds`, `seconds`, `timeout_mode`, `deadline`, `enable_timeout`, `fallback`, `clone` and `crate`",
+        ),
+        (
+            "with_timeout",
+            quote!(5, max_attempts = 3),
+            "`max_attempts` is not a key of `#[with_timeout]`; it belongs to `#[resilient]` or `#[retry_with_backoff]`",
+        ),
+        (
+            "database_resilient",
+            quote!(operation_type = "x"),
+            "`#[database_resilient]` is the profile \"database\"; another operation type is written \
+             `#[resilient(operation_type = ..)]`",
+        ),
+        ("resilient", quote!(bulkhead = 3), "`bulkhead` is not a key of this version of `#[resilient]`"),
+        ("resilient", quote!(rate(3)), "`rate` is not a key of this version of `#[resilient]`"),
+        (
+            "resilient",
+            quote!(backoff_factor = 3),
+            "`backoff_factor` is called something else here; write `exponential_base`",
+        ),
+        (
+            "circuit_breaker",
+            quote!(waitDurationInOpenState = 3),
+            "`waitDurationInOpenState` is called something else here; write `recovery_timeout`",
+        ),
+        (
+            "retry_with_backoff",
+            quote!(exceptions = (A, B)),
+            "`exceptions` is called something else here; write `retry_on = Pattern | Pattern`",
+        ),
+    ] {
+        refused(name, list, async_fn(), &[sentence]);
+    }
+}
+
+#[test]
+fn values_have_shapes() {
+    for (list, sentence) in [
+        (quote!(max_attempts), "`max_attempts` needs a value: `max_attempts = ..`"),
+        (quote!(max_attempts = ), "`max_attempts` needs a value: `max_attempts = ..`"),
+        (quote!(max_attempts = "3"), "`max_attempts` takes a whole number, not \"3\""),
+        (quote!(max_attempts = 3.5), "`max_attempts` takes a whole number, not 3.5"),
+        (quote!(max_attempts = true), "`max_attempts` takes a whole number, not true"),
+        (
+            quote!(timeout = true),
+            "`timeout` takes a number of seconds or a length such as \"250ms\", not a bool",
+        ),
+        (
+            quote!(timeout = "fast"),
+            "`timeout` takes a length such as \"250ms\", \"30s\" or \"1m30s\", not \"fast\"",
+        ),
+        (quote!(timeout = "5"), "`timeout` = \"5\" has no unit; write \"5s\", or the number 5 for seconds"),
+        (quote!(timeout = 5s), "write a value with a unit in quotes: `timeout = \"5s\"`"),
+        (quote!(timeout = 1e300), "`timeout` is too long: 1e300 s"),
+        (quote!(exponential_base = "2"), "`exponential_base` takes a number, not \"2\""),
+        (
+            quote!(jitter = "ful"),
+            "`jitter` takes \"full\" or \"decorrelated\", not \"ful\"; did you mean \"full\"?; it may also be `true`, \
+             `false` or a share such as 0.1",
+        ),
+        (
+            quote!(backoff = "linar"),
+            "`backoff` takes \"constant\", \"linear\", \"exponential\" or \"fibonacci\", not \"linar\"; did you mean \"linear\"?",
+        ),
+        (
+            quote!(backoff = 3),
+            "`backoff` takes \"constant\", \"linear\", \"exponential\", \"fibonacci\" or the path of a function",
+        ),
+        (quote!(failure_threshold = "of"), "`failure_threshold` takes a whole number or \"off\", not \"of\""),
+        (quote!(breaker_scope = "each"), "`breaker_scope` takes \"attempt\" or \"call\", not \"each\""),
+        (quote!(exhausted = wrap), "`exhausted` takes \"error\" or \"wrap\""),
+        (
+            quote!(operation_name = NAME),
+            "`operation_name` takes a name in quotes; it is checked while compiling",
+        ),
+        (
+            quote!(enable_retry = RETRY),
+            "`enable_retry` takes a literal `true` or `false`: it decides what is generated",
+        ),
+        (quote!(enable_retry), "`enable_retry` needs a value: `enable_retry = ..`"),
+        (quote!(critical = 1), "`critical` takes a literal `true` or `false`: it decides what is generated"),
+        (quote!(retry_on = "E::Io"), "`retry_on` takes a pattern on the error, without quotes"),
+        (
+            quote!(retry_on = +),
+            "`retry_on` takes a pattern on the error, such as `MyError::Busy | MyError::Io(_)`",
+        ),
+        (quote!(retry_if = "yes"), "`retry_if` takes a path or a closure, without quotes: `retry_if = yes`"),
+        (quote!(retry_if = true), "`retry_if` takes a path or a closure: `retry_if = |value| ..`"),
+        (quote!(fallback = "f"), "`fallback` takes the path of a function that has the same arguments"),
+        (quote!(fallback = || 3), "`fallback` takes the path of a function that has the same arguments"),
+        (quote!(clone = order), "`clone` names arguments: `clone(order, tag)`"),
+        (quote!(clone()), "`clone` names no argument: `clone(order, tag)`"),
+        (quote!(max_attempts = 3 base_delay = 1), "expected a comma after the value of `max_attempts`"),
+        (quote!("name"), "expected a key such as `operation_name`"),
+        (
+            quote!(timeout_mode = "threads"),
+            "`timeout_mode` takes \"thread\" or \"deadline\", not \"threads\"; did you mean \"thread\"?",
+        ),
+    ] {
+        refused("resilient", list, async_fn(), &[sentence]);
+    }
+}
+
+#[test]
+fn literals_have_ranges() {
+    for (list, sentence) in [
+        (
+            quote!(max_attempts = 0),
+            "`max_attempts` must be at least 1, not 0; it counts the first call: 1 is one attempt and no retry",
+        ),
+        (
+            quote!(max_attempts = -1),
+            "`max_attempts` must be at least 1, not -1; it counts the first call: 1 is one attempt and no retry",
+        ),
+        (quote!(max_retries = -1), "`max_retries` must be at least 0, not -1"),
+        (quote!(max_attempts = 4294967296), "`max_attempts` must be at most 4294967295, not 4294967296"),
+        (quote!(success_threshold = 0), "`success_threshold` must be at least 1, not 0"),
+        (quote!(half_open_max_calls = 0), "`half_open_max_calls` must be at least 1, not 0"),
+        (
+            quote!(failure_threshold = 0),
+            "`failure_threshold` must be at least 1, not 0; to have no such rule write \"off\"",
+        ),
+        (
+            quote!(timeout = 0),
+            "`timeout` must be greater than 0; to have no time limit write `enable_timeout = false`",
+        ),
+        (
+            quote!(timeout = "0s"),
+            "`timeout` must be greater than 0; to have no time limit write `enable_timeout = false`",
+        ),
+        (quote!(timeout = -5), "`timeout` is a length of time and cannot be negative, as -5 is"),
+        (quote!(deadline = 0.0), "`deadline` must be greater than 0; leave it out to have none"),
+        (quote!(max_delay = 0), "`max_delay` must be greater than 0"),
+        (quote!(recovery_timeout = 0), "`recovery_timeout` must be greater than 0"),
+        (quote!(exponential_base = 0.5), "`exponential_base` must be at least 1.0, not 0.5"),
+        (quote!(exponential_base = -2), "`exponential_base` must be at least 1.0, not -2"),
+        (quote!(recovery_backoff = 0.9), "`recovery_backoff` must be at least 1.0, not 0.9"),
+        (quote!(failure_rate = 0), "`failure_rate` must be over 0.0 and at most 1.0, not 0"),
+        (quote!(failure_rate = 50), "`failure_rate` must be over 0.0 and at most 1.0, not 50"),
+        (quote!(failure_rate = 0.5, window = 0), "`window` must be at least 1, not 0"),
+        (quote!(failure_rate = 0.5, window = "0s"), "`window` must be greater than 0"),
+        (quote!(failure_rate = 0.5, min_calls = 0), "`min_calls` must be at least 1, not 0"),
+        (quote!(jitter = 1.5), "`jitter` is a share of the delay and must be between 0.0 and 1.0, not 1.5"),
+        (quote!(jitter = -0.1), "`jitter` is a share of the delay and must be between 0.0 and 1.0, not -0.1"),
+        (quote!(recovery_jitter = 2), "`recovery_jitter` must be between 0.0 and 1.0, not 2"),
+        (quote!(name = "a b"), "`name` is 1 to 128 of the characters A-Z a-z 0-9 _ . : -; this one has ' '"),
+        (
+            quote!(operation_name = ""),
+            "`operation_name` is 1 to 128 of the characters A-Z a-z 0-9 _ . : -; this one is empty",
+        ),
+        (
+            quote!(operation_type = "Payments"),
+            "`operation_type` is a lower-case identifier such as \"payments\" (the names of its variables come from \
+             it), not \"Payments\"",
+        ),
+    ] {
+        refused("resilient", list, async_fn(), &[sentence]);
+    }
+    let long = "x".repeat(129);
+    refused(
+        "resilient",
+        quote!(name = #long),
+        async_fn(),
+        &["`name` is 1 to 128 of the characters A-Z a-z 0-9 _ . : -; this one has 129"],
+    );
+    refused(
+        "track_service_health",
+        quote!("a", window = 0, degraded_error_rate = 2),
+        async_fn(),
+        &[
+            "`window` must be at least 1, not 0",
+            "`degraded_error_rate` must be over 0.0 and at most 1.0, not 2",
+        ],
+    );
+}
+
+#[test]
+fn keys_that_contradict_each_other_are_refused() {
+    for (list, sentence) in [
+        (
+            quote!(max_attempts = 3, max_retries = 2),
+            "`max_attempts` and `max_retries` say the same thing; write one or the other",
+        ),
+        (
+            quote!(timeout = 3, timeout_seconds = 2),
+            "`timeout` and `timeout_seconds` say the same thing; write one or the other",
+        ),
+        (quote!(timeout = 3, timeout = 3), "`timeout` is written twice; keep one"),
+        (
+            quote!(enable_retry = false, base_delay = 1),
+            "`base_delay` needs retry, which `enable_retry = false` removes",
+        ),
+        (
+            quote!(enable_timeout = false, timeout = 1),
+            "`timeout` needs a time limit, which `enable_timeout = false` removes",
+        ),
+        (
+            quote!(enable_circuit_breaker = false, critical),
+            "`critical` needs a circuit breaker, which `enable_circuit_breaker = false` removes",
+        ),
+        (
+            quote!(enable_circuit_breaker = false, retry_on_open = true),
+            "`retry_on_open` needs a circuit breaker, which `enable_circuit_breaker = false` removes",
+        ),
+        (
+            quote!(retry_on = E::A, retry_if = f),
+            "`retry_on` and `retry_if` both choose the errors to retry; write the pattern in `retry_if`: \
+             `retry_if = |error| matches!(error, ..)`",
+        ),
+        (
+            quote!(slow_call_rate = 0.5),
+            "`slow_call_rate` needs `slow_call_duration`, from which on a call is slow",
+        ),
+        (
+            quote!(slow_call_duration = 1),
+            "`slow_call_duration` needs `slow_call_rate`, the share of slow calls that is too many",
+        ),
+        (
+            quote!(window = 10),
+            "`window` needs `failure_rate` or `slow_call_rate`: nothing else looks at the window",
+        ),
+        (
+            quote!(min_calls = 10),
+            "`min_calls` needs `failure_rate` or `slow_call_rate`: nothing else looks at the window",
+        ),
+        (quote!(timeout = 10, deadline = "5s"), "`timeout` (10 s) is longer than `deadline` (5s)"),
+        (quote!(base_delay = 10, max_delay = 5), "`base_delay` (10 s) is longer than `max_delay` (5 s)"),
+        (
+            quote!(recovery_timeout = 60, max_recovery_timeout = 30),
+            "`recovery_timeout` (60 s) is longer than `max_recovery_timeout` (30 s)",
+        ),
+        (
+            quote!(backoff = "constant", exponential_base = 3),
+            "`exponential_base` has no effect with `backoff = \"constant\"`; remove one of them",
+        ),
+        (
+            quote!(backoff = waits, exponential_base = 3),
+            "`exponential_base` has no effect with `backoff = waits`; remove one of them",
+        ),
+        (
+            quote!(timeout_mode = "thread"),
+            "an async function is dropped at its limit; `timeout_mode` is for sync functions",
+        ),
+    ] {
+        refused("resilient", list, async_fn(), &[sentence]);
+    }
+    for list in [
+        quote!(backoff = "exponential", exponential_base = 3),
+        quote!(timeout = 5, deadline = TOTAL),
+        quote!(base_delay = 1, max_delay = 1),
+        quote!(enable_retry = false, enable_timeout = false, enable_circuit_breaker = false),
+    ] {
+        refused("resilient", list, async_fn(), &[]);
+    }
+}
+
+#[test]
+fn a_key_needs_its_layer() {
+    refused(
+        "circuit_breaker",
+        quote!(retry_on = E::Io),
+        async_fn(),
+        &["`retry_on` needs retry; add `#[retry_with_backoff]`"],
+    );
+    refused(
+        "retry_with_backoff",
+        quote!(retry_on_open),
+        async_fn(),
+        &["`retry_on_open` needs a circuit breaker; add `#[circuit_breaker]`"],
+    );
+    refused(
+        "with_timeout",
+        quote!(5, enable_timeout = false),
+        async_fn(),
+        &[
+            "`enable_timeout = false` contradicts `#[with_timeout]`; remove one of them",
+            "`seconds` needs a time limit, which `enable_timeout = false` removes",
+        ],
+    );
+    refused("track_service_health", quote!("a", ignore = E::Io), async_fn(), &[]);
+    refused(
+        "resilient",
+        quote!(enable_retry = false, enable_circuit_breaker = false, ignore = E::Io),
+        async_fn(),
+        &["`ignore` tells failures from successes, but no layer here counts them"],
+    );
+}
+
+#[test]
+fn stacked_attributes_share_their_rules() {
+    refused(
+        "retry_with_backoff",
+        quote!(max_attempts = 3),
+        quote!(
+            #[circuit_breaker(name = "a")]
+            #[resilient(max_retries = 2, name = "b")]
+            async fn f() -> R {
+                go()
+            }
+        ),
+        &[
+            "`max_attempts` and `max_retries` say the same thing; write one or the other",
+            "`name` is written twice; keep one",
+        ],
+    );
+    refused(
+        "api_resilient",
+        quote!(),
+        quote!(
+            #[ml_resilient]
+            async fn f() -> R {
+                go()
+            }
+        ),
+        &[
+            "`#[api_resilient]` and `#[ml_resilient]` both stand for a whole policy; keep one and give it the keys of the other",
+        ],
+    );
+    refused(
+        "with_timeout",
+        quote!(5),
+        quote!(
+            #[with_timeout(6)]
+            async fn f() -> R {
+                go()
+            }
+        ),
+        &[
+            "`seconds` is written twice; keep one",
+            "`#[with_timeout]` is written twice; put its keys into one list",
+        ],
+    );
+    refused(
+        "api_resilient",
+        quote!(enable_retry = false),
+        quote!(
+            #[retry_with_backoff(max_attempts = 2)]
+            async fn f() -> R {
+                go()
+            }
+        ),
+        &[
+            "`enable_retry = false` contradicts `#[retry_with_backoff]`; remove one of them",
+            "`max_attempts` needs retry, which `enable_retry = false` removes",
+        ],
+    );
+    refused(
+        "api_resilient",
+        quote!(),
+        quote!(
+            #[retry_with_backoff = 3]
+            async fn f() -> R {
+                go()
+            }
+        ),
+        &["`#[retry_with_backoff]` takes a list: `#[retry_with_backoff(..)]`"],
+    );
+}
+
+#[test]
+fn a_sync_time_limit_is_never_a_promise_that_cannot_be_kept() {
+    let borrowing = quote!(
+        fn find(conn: &Connection, id: u32) -> Result<Row, E> {
+            conn.find(id)
+        }
+    );
+    refused(
+        "resilient",
+        quote!(timeout = 5),
+        borrowing.clone(),
+        &[
+            "`timeout` cannot interrupt `find`: `conn` is borrowed; write `timeout_mode = \"deadline\"` (it runs in place \
+         and a late result is a timeout), or take and return owned values (it runs on a worker thread)",
+        ],
+    );
+    refused(
+        "with_timeout",
+        quote!(5),
+        borrowing.clone(),
+        &[
+            "`#[with_timeout]` cannot interrupt `find`: `conn` is borrowed; write `timeout_mode = \"deadline\"` (it runs in \
+         place and a late result is a timeout), or take and return owned values (it runs on a worker thread)",
+        ],
+    );
+    refused(
+        "resilient",
+        quote!(timeout_mode = "thread"),
+        borrowing.clone(),
+        &[
+            "`find` cannot run on a worker thread: `conn` is borrowed; take and return owned (`Send + 'static`) values, or \
+         write `timeout_mode = \"deadline\"`",
+        ],
+    );
+    refused("resilient", quote!(timeout = 5, timeout_mode = "deadline"), borrowing.clone(), &[]);
+    refused("resilient", quote!(), borrowing, &[]);
+    refused("resilient", quote!(timeout = 5, timeout_mode = "thread"), sync_fn(), &[]);
+}
+
+#[test]
+fn what_cannot_be_done_twice_is_said_once() {
+    refused(
+        "resilient",
+        quote!(),
+        quote!(
+            fn f(&mut self) -> Result<&mut u32, E> {
+                self.x()
+            }
+        ),
+        &[
+            "`f` cannot be retried: the first attempt's `&mut` would still be alive; write `enable_retry = false` or return \
+         an owned value",
+        ],
+    );
+    refused(
+        "resilient",
+        quote!(enable_retry = false),
+        quote!(
+            fn f(&mut self) -> Result<&mut u32, E> {
+                self.x()
+            }
+        ),
+        &[],
+    );
+    refused(
+        "resilient",
+        quote!(),
+        quote!(
+            fn f() -> Result<fn(&mut u32), E> {
+                x()
+            }
+        ),
+        &[],
+    );
+    refused(
+        "resilient",
+        quote!(),
+        quote!(
+            async fn f(mut self) -> Result<u32, E> {
+                self.x()
+            }
+        ),
+        &[
+            "`f` may run its body again, and a changed `self` would be changed for the next attempt too; take `self` and \
+         change a copy inside",
+        ],
+    );
+}
+
+#[test]
+fn clone_names_owned_arguments() {
+    refused(
+        "resilient",
+        quote!(clone(ordr)),
+        async_fn(),
+        &["`ordr` is not an argument of `charge`; write `order`"],
+    );
+    refused(
+        "resilient",
+        quote!(clone(tag)),
+        async_fn(),
+        &["`tag` is a reference, which every attempt can use as it is"],
+    );
+    refused(
+        "resilient",
+        quote!(clone(x)),
+        quote!(
+            async fn f() -> R {
+                go()
+            }
+        ),
+        &["`x` is not an argument of `f`, which has none to clone"],
+    );
+    refused(
+        "resilient",
+        quote!(clone(self)),
+        quote!(
+            async fn f(self) -> R {
+                go()
+            }
+        ),
+        &["`self` cannot be copied for an attempt; take `&self`, or clone what you need inside"],
+    );
+    refused(
+        "resilient",
+        quote!(enable_retry = false, clone(order)),
+        async_fn(),
+        &["`clone` gives each attempt its own copy, but the body runs only once"],
+    );
+    refused(
+        "resilient",
+        quote!(clone(a, b)),
+        quote!(
+            async fn f((a, [b, _]): (A, [B; 2])) -> R {
+                go()
+            }
+        ),
+        &[],
+    );
+}
+
+#[test]
+fn only_functions_with_bodies_can_be_guarded() {
+    for (item, sentence) in [
+        (
+            quote!(
+                struct S;
+            ),
+            "`#[resilient]` guards a function, not a struct",
+        ),
+        (
+            quote!(impl S { fn f() {} }),
+            "`#[resilient]` guards a function, not an `impl` block; write it on the functions inside",
+        ),
+        (
+            quote!(
+                pub trait T {
+                    fn f();
+                }
+            ),
+            "`#[resilient]` guards a function, not a trait; write it on the functions inside",
+        ),
+        (
+            quote!(
+                mod m {
+                    fn f() {}
+                }
+            ),
+            "`#[resilient]` guards a function, not a module; write it on the functions inside",
+        ),
+        (
+            quote!(
+                const X: u32 = 1;
+            ),
+            "`#[resilient]` guards a function, not a constant",
+        ),
+        (quote!(let x = || 3;), "`#[resilient]` guards a function, not a statement"),
+        (
+            quote!(
+                fn f(&self) -> R;
+            ),
+            "`f` has no body to guard; write the attribute where it is implemented",
+        ),
+        (
+            quote!(
+                const fn f() -> R {
+                    go()
+                }
+            ),
+            "`f` is a `const fn`; retries, breakers and time limits need run time",
+        ),
+        (
+            quote!(
+                fn f() -> ! {
+                    go()
+                }
+            ),
+            "`f` never returns, so there is nothing to guard",
+        ),
+        (
+            quote!(
+                unsafe extern "C" fn f(x: u32, ...) -> R {
+                    go()
+                }
+            ),
+            "`f` has a variable number of arguments, which cannot be passed on",
+        ),
+        (
+            quote!(
+                fn f() -> BoxFuture<'static, R> {
+                    make()
+                }
+            ),
+            "`f` returns a future but does not end in `Box::pin(async move { .. })` or `async move { .. }`; end it so, \
+             or make it an `async fn`",
+        ),
+    ] {
+        refused("resilient", quote!(), item, &[sentence]);
+    }
+    refused(
+        "track_service_health",
+        quote!(),
+        async_fn(),
+        &["`#[track_service_health]` names the service: `#[track_service_health(\"external_api\")]`"],
+    );
+}
+
+#[test]
+fn every_mistake_of_a_list_is_reported_at_once() {
+    let found = mistakes(
+        "resilient",
+        quote!(
+            max_attempts = 0,
+            timeout = "x",
+            colour = (1, 2),
+            jitter = 7,
+            retry_if = |a, b| a,
+            name = "a b",
+            3
+        ),
+        async_fn(),
+    );
+    assert_eq!(found.len(), 6, "{found:#?}");
+}
+
+#[test]
+fn the_item_is_left_without_our_attributes_for_the_editor_to_go_on_with() {
+    let item = quote!(
+        #[doc = "x"]
+        #[retry_with_backoff(max_attempts = 0)]
+        async fn f(a: A) -> R {
+            go(a).await
+        }
+    );
+    let left = left_over("resilient", quote!(), item);
+    assert_eq!(
+        squeezed(&left),
+        squeezed(&quote! {
+            #[doc = "x"]
+            async fn f(a: A) -> R {
+                #[allow(unused_imports)]
+                use retry_with_backoff as _;
+                go(a).await
+            }
+        })
+    );
+    let left = left_over(
+        "resilient",
+        quote!(),
+        quote!(
+            #[with_timeout]
+            #[derive(Debug)]
+            struct S {
+                a: u32,
+            }
+        ),
+    );
+    assert_eq!(
+        squeezed(&left),
+        squeezed(&quote!(
+            #[derive(Debug)]
+            struct S {
+                a: u32,
+            }
+        ))
+    );
+    assert_lacks(&left, &quote!(with_timeout));
+}

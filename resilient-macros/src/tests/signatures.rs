@@ -1,0 +1,236 @@
+//! Signatures: what happens to arguments, receivers, returned futures.
+
+use quote::{ToTokens, quote};
+
+use super::{assert_has, assert_lacks, expanded, parsed, squeezed};
+
+fn inputs(name: &str, list: proc_macro2::TokenStream, item: proc_macro2::TokenStream) -> String {
+    let function = parsed(&expanded(name, list, item));
+    function.sig.inputs.to_token_stream().to_string()
+}
+
+#[test]
+fn only_owned_arguments_of_a_retried_async_function_become_mutable() {
+    let item = quote!(
+        async fn f(a: A, b: &B, (c, ref d): (C, D), mut e: E, _: F, g: impl G) -> Result<(), E> {
+            g(e)
+        }
+    );
+    assert_eq!(
+        inputs("resilient", quote!(), item.clone()),
+        quote!(mut a: A, b: &B, (mut c, ref d): (C, D), e: E, _: F, mut g: impl G).to_string()
+    );
+    assert_eq!(
+        inputs("resilient", quote!(enable_retry = false), item),
+        quote!(a: A, b: &B, (c, ref d): (C, D), mut e: E, _: F, g: impl G).to_string()
+    );
+}
+
+#[test]
+fn a_changed_or_cloned_argument_is_a_copy_in_every_attempt() {
+    let got = expanded(
+        "resilient",
+        quote!(clone(order)),
+        quote!(
+            async fn f(order: Order, mut count: u32) -> Result<(), E> {
+                count += 1;
+                take(order, count)
+            }
+        ),
+    );
+    assert_has(&got, &quote!(async fn f(order: Order, count: u32)));
+    assert_has(&got, &quote!(let mut order = ::resilient::__private::fresh(&order);));
+    assert_has(&got, &quote!(let mut count = ::resilient::__private::fresh(&count);));
+    let sync = expanded(
+        "resilient",
+        quote!(clone(order), timeout_mode = "deadline"),
+        quote!(
+            fn f(order: Order, mut count: u32) -> Result<(), E> {
+                count += 1;
+                take(order, count)
+            }
+        ),
+    );
+    assert_has(&sync, &quote!(let order = ::resilient::__private::fresh(&order);));
+    assert_has(&sync, &quote!(let mut count = ::resilient::__private::fresh(&count);));
+}
+
+#[test]
+fn receivers_are_borrowed_uniquely_only_when_they_are_owned() {
+    for (written, printed) in [
+        (quote!(self), quote!(mut self)),
+        (quote!(self: Arc<Self>), quote!(mut self: Arc<Self>)),
+        (quote!(&self), quote!(&self)),
+        (quote!(&mut self), quote!(&mut self)),
+        (quote!(self: &Arc<Self>), quote!(self: &Arc<Self>)),
+        (quote!(self: Pin<&mut Self>), quote!(self: Pin<&mut Self>)),
+        (quote!(mut self: Pin<&mut Self>), quote!(mut self: Pin<&mut Self>)),
+    ] {
+        let got = expanded(
+            "resilient",
+            quote!(),
+            quote!(async fn f(#written) -> Result<(), E> { self.go().await }),
+        );
+        assert_has(&got, &quote!(async fn f(#printed)));
+    }
+}
+
+#[test]
+fn an_opaque_type_is_written_as_a_blank_inside() {
+    let got = expanded(
+        "resilient",
+        quote!(),
+        quote!(
+            fn f() -> Result<impl Iterator<Item = u32>, E> {
+                Ok(0..3)
+            }
+        ),
+    );
+    assert_has(&got, &quote!(fn f() -> Result<impl Iterator<Item = u32>, E>));
+    assert_has(&got, &quote!(|| -> Result<_, E> { Ok(0..3) }));
+    assert_has(&got, &quote!(refuse::<Result<_, E>>(refused)));
+}
+
+#[test]
+fn a_function_without_a_return_type_returns_unit() {
+    let got = expanded(
+        "retry_with_backoff",
+        quote!(),
+        quote!(
+            fn f() {
+                work()
+            }
+        ),
+    );
+    assert_has(&got, &quote!(call.attempt_in_place(|| -> () { work() })));
+}
+
+#[test]
+fn async_traits_block_is_guarded_inside_and_owns_the_arguments_once() {
+    let got = expanded(
+        "resilient",
+        quote!(),
+        quote! {
+            fn charge<'life0, 'async_trait>(&'life0 self, order: Order, tag: &'life0 str, count: u32)
+                -> ::core::pin::Pin<Box<dyn ::core::future::Future<Output = Result<u32, E>> + ::core::marker::Send + 'async_trait>>
+            where 'life0: 'async_trait, Self: 'async_trait
+            {
+                Box::pin(async move {
+                    if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<Result<u32, E>> {
+                        #[allow(unreachable_code)]
+                        return __ret;
+                    }
+                    let __self = self;
+                    let order = order;
+                    let mut count = count;
+                    let __ret: Result<u32, E> = { count += 1; __self.go(order, tag, count).await };
+                    #[allow(unreachable_code)]
+                    __ret
+                })
+            }
+        },
+    );
+    assert_has(
+        &got,
+        &quote! {
+            let __self = self;
+            let mut order = order;
+            let count = count;
+            let mut call = ::resilient::__private::Execution::enter(&__RESILIENT_SITE);
+        },
+    );
+    assert_has(&got, &quote!(let mut count = ::resilient::__private::fresh(&count);));
+    assert_has(&got, &quote!(let typed: Result<u32, E> = ::resilient::__private::typed();));
+    assert_lacks(&got, &quote!(Option::Some(__ret)));
+    assert_has(&got, &quote!(.asynchronous()));
+    assert_has(&got, &quote!(refuse::<Result<u32, E>>(refused)));
+}
+
+#[test]
+fn hand_written_futures_are_guarded_where_their_async_block_is() {
+    for (output, body) in [
+        (
+            quote!(BoxFuture<'static, Result<u32, E>>),
+            quote!(let y = x + 1; Box::pin(async move { go(y).await })),
+        ),
+        (quote!(LocalBoxFuture<'_, Result<u32, E>>), quote!(async move { go(x).await }.boxed_local())),
+        (quote!(impl Future<Output = Result<u32, E>> + Send), quote!(async move { go(x).await })),
+        (
+            quote!(Pin<Box<dyn Future<Output = Result<u32, E>> + Send>>),
+            quote!(Box::pin(async { go(x).await },)),
+        ),
+    ] {
+        let got = expanded("resilient", quote!(), quote!(fn f(x: u32) -> #output { #body }));
+        assert_has(&got, &quote!(-> #output));
+        assert_has(&got, &quote!(call.pause(delay).await));
+        assert_has(&got, &quote!(.asynchronous()));
+        assert_has(&got, &quote!(::resilient::__private::TimeoutMode::Poll));
+    }
+    let boxed = expanded(
+        "resilient",
+        quote!(),
+        quote!(
+            fn f(x: u32) -> BoxFuture<'static, R> {
+                let y = x + 1;
+                Box::pin(async move { go(y).await })
+            }
+        ),
+    );
+    assert_has(&boxed, &quote!(fn f(x: u32)));
+    assert!(squeezed(&boxed).contains("lety=x+1;Box::pin(asyncmove{letmutcall="), "{boxed}");
+}
+
+#[test]
+fn owned_arguments_are_known_by_their_look() {
+    let mode = |inputs: proc_macro2::TokenStream, output: proc_macro2::TokenStream| {
+        let got = expanded("resilient", quote!(), quote!(fn f<T>(#inputs) -> #output { go() }));
+        if got.to_string().contains("TimeoutMode :: Thread") { "thread" } else { "deadline" }
+    };
+    let plain = quote!(Result<(), E>);
+    assert_eq!(
+        mode(quote!(a: A, b: Vec<u8>, c: Box<dyn Fn() + Send>, d: &'static str), plain.clone()),
+        "thread"
+    );
+    assert_eq!(mode(quote!(), plain.clone()), "thread");
+    for borrowed in [
+        quote!(&self),
+        quote!(self: Arc<Self>),
+        quote!(a: &str),
+        quote!(a: Option<&'a str>),
+        quote!(a: Cow<'a, str>),
+        quote!(a: impl Fn()),
+        quote!(a: T),
+        quote!(a: Vec<T>),
+        quote!(a: Box<dyn Fn()>),
+        quote!(a: Rc<u8>),
+        quote!(a: *const u8),
+        quote!(a: Self),
+    ] {
+        assert_eq!(mode(borrowed.clone(), plain.clone()), "deadline", "{borrowed}");
+    }
+    assert_eq!(mode(quote!(), quote!(Result<(), Box<dyn Error>>)), "deadline");
+    assert_eq!(mode(quote!(), quote!(Result<(), Box<dyn Error + Send + Sync>>)), "thread");
+    assert_eq!(mode(quote!(), quote!(Result<impl Iterator, E>)), "deadline");
+}
+
+#[test]
+fn attributes_qualifiers_and_generics_stay_as_they_were() {
+    let got = expanded(
+        "resilient",
+        quote!(),
+        quote! {
+            #[cfg(unix)] #[inline] #[test]
+            pub(crate) unsafe extern "C" fn f<'a, T: Clone, const N: usize>(x: &'a [T; N]) -> Result<&'a T, E>
+            where T: Send
+            { Ok(&x[0]) }
+        },
+    );
+    assert_has(
+        &got,
+        &quote! {
+            #[cfg(unix)] #[inline] #[test]
+            pub(crate) unsafe extern "C" fn f<'a, T: Clone, const N: usize>(x: &'a [T; N]) -> Result<&'a T, E>
+            where T: Send
+        },
+    );
+}
