@@ -37,11 +37,21 @@ pub struct Execution {
     /// In nanoseconds.
     last_delay: u64,
     timer: Timer,
-    /// The user's code is on the stack below: being dropped now means it panicked.
-    running: bool,
+    stage: Stage,
     /// The last attempt was cut off, whatever its result was turned into.
     timed_out: bool,
     ended: Option<StopReason>,
+}
+
+/// Whose code is on the stack: being dropped in it means that it panicked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// None of the user's: being dropped means that nobody waits for the call any more.
+    Waiting,
+    /// The function's.
+    Running,
+    /// A rule about its result.
+    Judging,
 }
 
 impl Execution {
@@ -63,7 +73,7 @@ impl Execution {
             attempt_began: Moment::NEVER,
             last_delay: 0,
             timer: Timer::default(),
-            running: false,
+            stage: Stage::Waiting,
             timed_out: false,
             ended: None,
         }
@@ -112,17 +122,17 @@ impl Execution {
     pub fn attempt_in_place<R>(&mut self, body: impl FnOnce() -> R) -> Result<R, ResilienceError> {
         self.begin_attempt();
         if self.policy.timeout.is_none() && self.deadline == Moment::NEVER {
-            self.running = true;
+            self.stage = Stage::Running;
             let out = body();
-            self.running = false;
+            self.stage = Stage::Waiting;
             return Ok(out);
         }
         let began = self.now();
         let limit = self.limit_from(began);
         let ambient = limit.map(|limit| Ambient::enter(began.saturating_add(limit)));
-        self.running = true;
+        self.stage = Stage::Running;
         let out = body();
-        self.running = false;
+        self.stage = Stage::Waiting;
         drop(ambient);
         let took = self.now().since(began);
         match limit {
@@ -147,10 +157,10 @@ impl Execution {
         self.begin_attempt();
         let surroundings = Surroundings::capture();
         let until = began.saturating_add(limit);
-        self.running = true;
+        self.stage = Stage::Running;
         let outcome = WORKERS.run(limit, move || surroundings.within(until, body));
         let panicked = matches!(outcome, pool::Outcome::Panicked(_));
-        self.running = panicked;
+        self.stage = if panicked { Stage::Running } else { Stage::Waiting };
         match outcome {
             pool::Outcome::Done(out) => {
                 // A test's clock may say it was late although no real time passed.
@@ -179,7 +189,9 @@ impl Execution {
     ) -> Option<Duration> {
         match out {
             Ok(answer) => {
+                self.stage = Stage::Judging;
                 let verdict = judge(answer);
+                self.stage = Stage::Waiting;
                 if verdict.outcome == Outcome::Success && !self.timed_out {
                     self.succeeded();
                     None
@@ -263,20 +275,23 @@ impl Execution {
 
     #[inline]
     fn succeeded(&mut self) {
-        let took = self.took();
-        self.return_ticket(Outcome::Success, took);
         self.ended = Some(StopReason::Success);
-        if took.is_some() {
-            self.tell_success(took);
+        if self.attempt_began == Moment::NEVER {
+            self.return_ticket(Outcome::Success, None);
+        } else {
+            self.tell_success();
         }
     }
 
     #[cold]
-    fn tell_success(&mut self, took: Option<Duration>) {
-        self.sample(took, true);
-        if self.policy.context.events.heard() {
-            let attempt = self.attempts;
+    fn tell_success(&mut self) {
+        let (took, attempt, heard) = (self.took(), self.attempts, self.policy.context.events.heard());
+        if heard {
             self.tell(EventKind::AttemptSucceeded { attempt, took });
+        }
+        self.return_ticket(Outcome::Success, took);
+        self.sample(took, true);
+        if heard {
             self.tell(EventKind::Finished { attempts: attempt, reason: StopReason::Success });
         }
     }
@@ -288,10 +303,6 @@ impl Execution {
         // A cut-off attempt whose error reads as a success by the author's rules is a failure still.
         let outcome = if outcome == Outcome::Success { Outcome::Failure } else { outcome };
         let took = self.took();
-        if !self.policy.breaker_per_call {
-            self.return_ticket(outcome, took);
-        }
-        self.sample(took, outcome == Outcome::Ignored && !self.timed_out);
         let attempt = self.attempts;
         if outcome == Outcome::Ignored {
             self.tell(EventKind::AttemptIgnored { attempt });
@@ -299,6 +310,10 @@ impl Execution {
             let class = if retry { Class::Transient } else { Class::Permanent };
             self.tell(EventKind::AttemptFailed { attempt, class, took });
         }
+        if !self.policy.breaker_per_call {
+            self.return_ticket(outcome, took);
+        }
+        self.sample(took, outcome == Outcome::Ignored && !self.timed_out);
         match self.next_delay(retry, hint) {
             Ok(delay) => Some(self.try_again_after(delay)),
             Err(reason) => {
@@ -415,14 +430,18 @@ impl Execution {
 
     #[cold]
     fn dropped(&mut self) {
-        let panicked = self.running || std::thread::panicking();
         let took = self.took();
-        if self.running {
+        let (outcome, reason) = match self.stage {
+            Stage::Running => (Outcome::Failure, StopReason::Panicked),
+            // The function did its part; it is the author's rule that panicked.
+            Stage::Judging => (Outcome::Abandoned, StopReason::Panicked),
+            Stage::Waiting => (Outcome::Abandoned, StopReason::Cancelled),
+        };
+        self.return_ticket(outcome, took);
+        if outcome == Outcome::Failure {
             self.sample(took, false);
         }
-        let outcome = if self.running { Outcome::Failure } else { Outcome::Abandoned };
-        self.return_ticket(outcome, took);
-        self.end(if panicked { StopReason::Panicked } else { StopReason::Cancelled });
+        self.end(reason);
     }
 }
 
@@ -463,9 +482,9 @@ impl<F: Future> Future for Attempt<'_, F> {
         let this = self.project();
         let call = &mut **this.call;
         let ambient = (call.deadline != Moment::NEVER).then(|| Ambient::enter(call.deadline));
-        call.running = true;
+        call.stage = Stage::Running;
         let polled = this.body.poll(cx);
-        call.running = false;
+        call.stage = Stage::Waiting;
         drop(ambient);
         match polled {
             Poll::Ready(out) => Poll::Ready(Ok(out)),

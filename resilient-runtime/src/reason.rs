@@ -93,7 +93,7 @@ impl fmt::Display for TripReason {
             Self::ProbeFailed => f.write_str("a probe failed"),
             Self::Recovered => f.write_str("enough probes succeeded"),
             Self::RecoveryTimeout => f.write_str("the recovery timeout is over, a probe is under way"),
-            Self::Manual => f.write_str("opened by hand"),
+            Self::Manual => f.write_str("set by hand"),
             Self::Reset => f.write_str("reset"),
         }
     }

@@ -273,11 +273,7 @@ impl Runtime {
 
     /// Every breaker that is in use, and every one that an annotated function names, by name.
     pub(crate) fn breakers(&self) -> Vec<Arc<Breaker>> {
-        let names: Vec<_> =
-            sites().filter_map(|site| site.spec().breaker_name_of(site.operation())).collect();
-        for name in names {
-            self.breaker(name);
-        }
+        sites().filter(|site| site.spec().layers.breaker).for_each(|site| drop(self.policy_of(site)));
         self.0.registry.all()
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::health::HealthConfig;
 use crate::policy::Policy;
@@ -186,6 +186,23 @@ impl Spec {
         self.layers.breaker || self.layers.deadline || self.layers.timeout
     }
 
+    /// The name of a function that was given none.
+    fn path(&self) -> &'static str {
+        let alike = |other: &Self| {
+            other.operation_name.is_none()
+                && (other.module, other.function) == (self.module, self.function)
+                && (other.file, other.line) != (self.file, self.line)
+        };
+        let path = format!("{}::{}", self.module, self.function);
+        let shared = sites().any(|site| alike(&site.spec));
+        let path = if shared { format!("{path}:{}", self.line) } else { path };
+        let plain = |c: char| if c.is_ascii_alphanumeric() || "_.:-".contains(c) { c } else { '_' };
+        let name: String = path.chars().map(plain).collect();
+        // Too long a path keeps its end, which tells functions apart.
+        let name = &name[name.len().saturating_sub(128)..];
+        crate::name::intern(name).unwrap_or(self.function)
+    }
+
     pub(crate) fn attributes(&self) -> impl Iterator<Item = &'static str> + use<> {
         let attributes = self.attributes;
         attributes.into_iter().filter(|word| !word.is_empty())
@@ -202,6 +219,8 @@ impl fmt::Debug for Spec {
 #[derive(Debug)]
 pub struct Site {
     spec: Spec,
+    /// The name of a function that was given none.
+    path: OnceLock<&'static str>,
     /// The policy in force in the process's own runtime; null until the first call and after a reset.
     cached: AtomicPtr<Policy>,
     /// Every policy the process's runtime ever resolved here. They are never freed, because a call may still follow
@@ -212,7 +231,12 @@ pub struct Site {
 impl Site {
     /// The static of one function.
     pub const fn new(spec: Spec) -> Self {
-        Self { spec, cached: AtomicPtr::new(ptr::null_mut()), resolved: Mutex::new(Vec::new()) }
+        Self {
+            spec,
+            path: OnceLock::new(),
+            cached: AtomicPtr::new(ptr::null_mut()),
+            resolved: Mutex::new(Vec::new()),
+        }
     }
 
     pub(crate) fn spec(&self) -> &Spec {
@@ -222,22 +246,7 @@ impl Site {
     /// The operation's name: the written one, or `module::function`, with the line where two functions would share
     /// that.
     pub(crate) fn operation(&'static self) -> &'static str {
-        if let Some(name) = self.spec.operation_name {
-            return name;
-        }
-        let alike = |other: &Spec| {
-            other.operation_name.is_none()
-                && (other.module, other.function) == (self.spec.module, self.spec.function)
-                && (other.file, other.line) != (self.spec.file, self.spec.line)
-        };
-        let path = format!("{}::{}", self.spec.module, self.spec.function);
-        let shared = sites().any(|site| alike(&site.spec));
-        let path = if shared { format!("{path}:{}", self.spec.line) } else { path };
-        let plain = |c: char| if c.is_ascii_alphanumeric() || "_.:-".contains(c) { c } else { '_' };
-        let name: String = path.chars().map(plain).collect();
-        // Too long a path keeps its end, which tells functions apart.
-        let name = &name[name.len().saturating_sub(128)..];
-        crate::name::intern(name).unwrap_or(self.spec.function)
+        self.spec.operation_name.unwrap_or_else(|| self.path.get_or_init(|| self.spec.path()))
     }
 
     /// The policy to follow now.

@@ -263,7 +263,7 @@ impl BreakerConfig {
                 critical,
             } = config;
             [
-                ("failure_threshold", failure_threshold.to_string()),
+                ("failure_threshold", threshold(*failure_threshold)),
                 ("success_threshold", success_threshold.to_string()),
                 ("recovery_timeout", format!("{recovery_timeout:?}")),
                 ("failure_rate", or_off(*failure_rate)),
@@ -281,6 +281,11 @@ impl BreakerConfig {
         let pairs = rows(self).into_iter().zip(rows(other));
         pairs.filter(|(a, b)| a != b).map(|((key, a), (_, b))| format!("{key} {a} and {b}")).collect()
     }
+}
+
+/// The largest number is the rule switched off.
+fn threshold(failures: u32) -> String {
+    or_off(Some(failures).filter(|failures| *failures != u32::MAX))
 }
 
 fn or_off<T: fmt::Debug>(value: Option<T>) -> String {
