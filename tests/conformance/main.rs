@@ -1,7 +1,14 @@
 //! The conformance scenarios of the field's most trusted systems, one test each. `README.md` beside this file says
 //! which are covered and which do not apply.
 
+mod bo;
+mod calls;
 mod cb;
+mod co;
+mod ex;
 mod ho;
+mod rt;
 mod support;
+mod to;
+mod va;
 mod wn;

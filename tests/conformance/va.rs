@@ -133,13 +133,6 @@ fn va_005_an_attempt_is_not_allowed_more_time_than_its_call() {
 }
 
 #[test]
-fn va_005_a_breaker_looks_back_on_at_least_two_attempts() {
-    let of = |window| problems(&[("TIMEOUT", "5s"), ("FAILURE_RATE", "0.5"), ("WINDOW", window)]);
-    assert!(of("9s").iter().any(|problem| problem.contains("window") && problem.contains("timeout")));
-    assert_eq!(of("10s"), [""; 0]);
-}
-
-#[test]
 fn va_007_a_fallback_that_is_no_fallback_does_not_compile() {
     // ui: resilient/fail/{fallback_missing,fallback_with_another_argument,fallback_with_another_return_type,
     // fallback_without_the_arguments,duplicate_key}. What is left for run time: nothing is said about a right one.

@@ -445,13 +445,16 @@ fn above_cap(
     .used(format!("using {cap}"))
 }
 
+/// Whether somebody said so for this program, rather than the library.
+fn is_written(source: &Source) -> bool {
+    !matches!(source, Source::BuiltIn | Source::Profile(_) | Source::Word(_))
+}
+
 fn check_delays(resolved: &mut Resolved, request: &Request<'_>) {
     let (base, most) = (resolved.base_delay, resolved.max_delay);
     if base > most {
         // A cap that somebody wrote simply wins over a delay that nobody wrote.
-        let written =
-            !matches!(resolved.source("base_delay"), Source::BuiltIn | Source::Profile(_) | Source::Word(_));
-        if request.layers.retry && written {
+        if request.layers.retry && is_written(resolved.source("base_delay")) {
             let problem = above_cap(resolved, request, ("base_delay", base), ("max_delay", most));
             resolved.problems.push(problem);
         }
@@ -518,10 +521,16 @@ fn check_limits(resolved: &mut Resolved, request: &Request<'_>) {
             .notes
             .push(format!("the deadline of {written} ({source}) has no layer here and is not in force"));
     } else if request.layers.timeout && resolved.enable_timeout && resolved.timeout > deadline {
-        let timeout = Value::Duration(resolved.timeout);
-        resolved
-            .notes
-            .push(format!("the deadline of {written} cuts an attempt before its timeout of {timeout}"));
+        if is_written(resolved.source("timeout")) {
+            let timeout = ("timeout", resolved.timeout);
+            let problem = above_cap(resolved, request, timeout, ("deadline", deadline));
+            resolved.problems.push(problem);
+        } else {
+            let timeout = Value::Duration(resolved.timeout);
+            resolved
+                .notes
+                .push(format!("the deadline of {written} cuts an attempt before its timeout of {timeout}"));
+        }
     }
 }
 
