@@ -1,0 +1,15 @@
+//! The acceptance scenarios of the two Python systems whose users this crate is for, by their numbers: `a` to `f`
+//! are Pynomaly's resilience layer (seed 003), `s001` is CryoProtect's `api/resiliency` (seed 001).
+//!
+//! `README.md` beside this file lists the scenarios that are no test here, each with its reason.
+
+#[macro_use]
+mod support;
+
+mod a;
+mod b;
+mod c;
+mod d;
+mod e;
+mod f;
+mod s001;
