@@ -1,7 +1,9 @@
 //! Time as the library sees it: one monotonic clock that tests can move. Nothing else reads a clock.
 #![allow(clippy::disallowed_methods, reason = "this is the one file that reads the clocks")]
 
+use std::cell::Cell;
 use std::fmt;
+use std::panic::catch_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -115,9 +117,7 @@ impl Clock {
     pub(crate) fn sleep_blocking(&self, span: Duration) {
         match self {
             Self::Test(clock) => clock.advance(span),
-            Self::System { .. } if on_tokio_worker() => {
-                tokio::task::block_in_place(|| std::thread::sleep(span));
-            }
+            Self::System { .. } if on_tokio_worker() => sleep_beside_other_tasks(span),
             Self::System { .. } => std::thread::sleep(span),
         }
     }
@@ -133,12 +133,28 @@ impl fmt::Debug for Clock {
 }
 
 /// Whether this thread is a worker of a multi-threaded tokio runtime, by the name tokio gives its workers unless
-/// the builder says another. `block_in_place` would panic on a current-thread runtime and inside a `LocalSet`, and
-/// neither runs on a thread of that name.
+/// the builder says another. `block_in_place` would panic on a current-thread runtime and inside a `LocalSet`.
 fn on_tokio_worker() -> bool {
     let multi_threaded = tokio::runtime::Handle::try_current()
         .is_ok_and(|handle| handle.runtime_flavor() == tokio::runtime::RuntimeFlavor::MultiThread);
     multi_threaded && std::thread::current().name().is_some_and(|name| TOKIO_WORKERS.contains(&name))
+}
+
+/// Sleeps with the worker's other tasks handed over.
+fn sleep_beside_other_tasks(span: Duration) {
+    thread_local! {
+        static REFUSED: Cell<bool> = const { Cell::new(false) };
+    }
+    // Threads for blocking work bear the workers' name, and one of them may be driving a `LocalSet`. tokio has no
+    // question for that but the panic, which comes before the closure is called.
+    if cfg!(panic = "unwind") && !REFUSED.get() {
+        let slept = catch_unwind(|| tokio::task::block_in_place(|| std::thread::sleep(span)));
+        if slept.is_ok() {
+            return;
+        }
+        REFUSED.set(true);
+    }
+    std::thread::sleep(span);
 }
 
 /// tokio's default thread names, past and present.

@@ -177,7 +177,7 @@ impl Runtime {
         let timeout = (spec.layers.timeout && enable_timeout).then_some(resolved.timeout);
         let deadline = resolved.deadline.filter(|_| spec.layers.deadline);
         let retry = (spec.layers.retry && enable_retry).then(|| resolved.retry());
-        let times_calls = breaker.is_some() && resolved.slow_call_duration.is_some();
+        let times_calls = breaker.is_some() && resolved.slow_call_rate.is_some();
         Policy {
             operation,
             context,
@@ -427,7 +427,7 @@ fn breaker_config(spec: &Spec, resolved: &Resolved) -> BreakerConfig {
         .critical(spec.critical);
     config.failure_rate = resolved.failure_rate;
     config.slow_call_rate = resolved.slow_call_rate;
-    config.slow_call_duration = resolved.slow_call_duration;
+    config.slow_call_duration = resolved.slow_call_duration.filter(|_| resolved.slow_call_rate.is_some());
     config.max_recovery_timeout = resolved.max_recovery_timeout;
     let attempt = (spec.layers.timeout && resolved.enable_timeout).then_some(resolved.timeout);
     let lease = attempt.map_or(resolved.recovery_timeout, |timeout| {

@@ -355,6 +355,8 @@ load
   min_calls               5            attribute
   enable_timeout          true         built-in
   timeout                 2s           PYNOMALY_DATABASE_TIMEOUT
+
+  note: the circuit breaker opens after 3 failures in a row, so of 4 attempts the later ones are refused; raise failure_threshold, or let it see calls: breaker_scope = \"call\"
 "
         );
     }

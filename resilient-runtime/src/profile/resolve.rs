@@ -507,6 +507,15 @@ fn check_breaker(resolved: &mut Resolved, request: &Request<'_>) {
             .notes
             .push("no rule opens the circuit breaker: failure_threshold is off, no rate is set".to_owned());
     }
+    let failures = resolved.failure_threshold;
+    let sees_attempts = layers.breaker && !layers.breaker_per_call && resolved.enable_circuit_breaker;
+    if sees_attempts && layers.retry && resolved.enable_retry && resolved.max_attempts > failures {
+        resolved.notes.push(format!(
+            "the circuit breaker opens after {failures} failures in a row, so of {} attempts the later ones are \
+             refused; raise failure_threshold, or let it see calls: breaker_scope = \"call\"",
+            resolved.max_attempts
+        ));
+    }
     if layers.breaker && resolved.slow_call_duration.is_some() && resolved.slow_call_rate.is_none() {
         resolved.notes.push("slow calls open nothing: slow_call_rate is not set".to_owned());
     }

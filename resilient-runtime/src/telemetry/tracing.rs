@@ -82,7 +82,7 @@ pub(crate) fn emit(event: &Event) {
             event!(target: TARGET, Level::WARN, operation, service, %from, %to, "service health changed");
         }
         EventKind::BadConfiguration { message } => {
-            event!(target: TARGET, Level::ERROR, operation, %message, "bad configuration");
+            event!(target: TARGET, Level::ERROR, operation, problem = %message, "bad configuration");
         }
     }
 }
