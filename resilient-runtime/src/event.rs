@@ -13,6 +13,9 @@ use crate::outcome::Class;
 use crate::reason::{StopReason, TripReason};
 
 /// One thing that happened to one operation.
+///
+/// It carries no text of the function's own error: that may hold what must not get into a log. Log it where the
+/// function makes or returns it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Event {
@@ -47,7 +50,7 @@ pub enum EventKind {
         /// Which attempt, from 1.
         attempt: u32,
     },
-    /// An attempt was given up at its limit.
+    /// An attempt was given up at its limit; [`EventKind::AttemptFailed`] or the end of the call follows.
     AttemptTimedOut {
         /// Which attempt, from 1.
         attempt: u32,
@@ -70,7 +73,7 @@ pub enum EventKind {
     },
     /// The call ended; each call says so exactly once.
     Finished {
-        /// How many attempts were started.
+        /// How many attempts were started; 0 when the call was refused at once.
         attempts: u32,
         /// Why there was no further one.
         reason: StopReason,

@@ -25,7 +25,9 @@ use crate::timeout::{self, Ambient, Timer, pool};
 #[derive(Debug)]
 pub struct Execution {
     policy: PolicyRef,
-    /// Attempts started, refused ones included.
+    /// Attempts that the layers were asked for.
+    asked: u32,
+    /// Those of them that no layer refused: real ones.
     attempts: u32,
     ticket: Option<Ticket>,
     /// [`Moment::NEVER`] when the call has all the time in the world.
@@ -66,6 +68,7 @@ impl Execution {
         };
         Self {
             policy,
+            asked: 0,
             attempts: 0,
             ticket: None,
             deadline,
@@ -95,12 +98,13 @@ impl Execution {
         if self.deadline != Moment::NEVER && self.now() >= self.deadline {
             return Err(self.deadline_exceeded());
         }
-        self.attempts = self.attempts.saturating_add(1);
+        self.asked = self.asked.saturating_add(1);
         if let Some(breaker) = &self.policy.breaker
             && self.ticket.is_none()
         {
             self.ticket = Some(breaker.acquire()?);
         }
+        self.attempts = self.attempts.saturating_add(1);
         Ok(())
     }
 
@@ -366,19 +370,15 @@ impl Execution {
         if !retryable {
             return Err(StopReason::NotRetryable);
         }
-        let Some(retry) = self.policy.retry.as_ref().filter(|retry| self.attempts < retry.max_attempts)
-        else {
+        let Some(retry) = self.policy.retry.as_ref().filter(|retry| self.asked < retry.max_attempts) else {
             return Err(StopReason::Attempts);
         };
         if hint.is_some_and(|hint| hint > LONGEST_HINT) {
             return Err(StopReason::DelayTooLong);
         }
         let context = &self.policy.context;
-        let delay = retry.delay(
-            self.attempts.saturating_sub(1),
-            Duration::from_nanos(self.last_delay),
-            context.luck(),
-        );
+        let delay =
+            retry.delay(self.asked.saturating_sub(1), Duration::from_nanos(self.last_delay), context.luck());
         let delay = retry::at_least(delay, hint, context.luck());
         if limited && now.saturating_add(delay) >= self.deadline {
             return Err(StopReason::DelayTooLong);
