@@ -40,7 +40,9 @@ pub enum ResilienceError {
         reason: TripReason,
     },
     /// The breaker was forced open by hand; it stays so until somebody closes it.
-    #[error("circuit breaker '{name}' is isolated: it was forced open by hand and waits for `force_close`")]
+    #[error(
+        "circuit breaker '{name}' is isolated: it was forced open by hand and stays so until it is closed by hand"
+    )]
     Isolated {
         /// The breaker.
         name: &'static str,

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use crate::breaker::{BreakerSnapshot, State};
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, Span};
 use crate::health::HealthStatus;
 use crate::outcome::Class;
 use crate::reason::{StopReason, TripReason};
@@ -114,6 +114,58 @@ pub enum EventKind {
         /// One sentence for a person.
         message: String,
     },
+}
+
+impl fmt::Display for Event {
+    /// One line: `get_user: attempt 2 follows in 481 ms`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.operation, self.kind)
+    }
+}
+
+impl fmt::Display for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let after = |f: &mut fmt::Formatter<'_>, took: Option<Duration>| match took {
+            Some(took) => write!(f, " after {}", Span(took)),
+            None => Ok(()),
+        };
+        match self {
+            Self::AttemptSucceeded { attempt, took } => {
+                write!(f, "attempt {attempt} succeeded")?;
+                after(f, *took)
+            }
+            Self::AttemptFailed { attempt, took, .. } => {
+                write!(f, "attempt {attempt} failed")?;
+                after(f, *took)
+            }
+            Self::AttemptIgnored { attempt } => write!(f, "attempt {attempt} failed by its caller's fault"),
+            Self::AttemptTimedOut { attempt, limit } => {
+                write!(f, "attempt {attempt} was cut off at its limit of {}", Span(*limit))
+            }
+            Self::RetryScheduled { attempt, delay } => {
+                write!(f, "attempt {} follows in {}", attempt.saturating_add(1), Span(*delay))
+            }
+            Self::Refused { kind, retry_after } => {
+                write!(f, "refused: {kind}")?;
+                match retry_after {
+                    Some(span) => write!(f, "; next attempt in {}", Span(*span)),
+                    None => Ok(()),
+                }
+            }
+            Self::Finished { attempts, reason } => write!(f, "finished after {attempts} attempts: {reason}"),
+            Self::FallbackUsed => f.write_str("the fallback answers"),
+            Self::Transition { breaker, from, to, reason, .. } => {
+                write!(f, "circuit breaker '{breaker}' {from} -> {to}: {reason}")
+            }
+            Self::ThresholdExceeded { breaker, reason } => {
+                write!(f, "circuit breaker '{breaker}' only measures, and would have opened: {reason}")
+            }
+            Self::ServiceHealthChanged { service, from, to } => {
+                write!(f, "service '{service}' {from} -> {to}")
+            }
+            Self::BadConfiguration { message } => f.write_str(message),
+        }
+    }
 }
 
 type Listener = Arc<dyn Fn(&Event) + Send + Sync>;
