@@ -3,18 +3,19 @@
 
 #[doc(inline)]
 pub use resilient_macros::{
-    api_resilient, cache_resilient, circuit_breaker, database_resilient, file_resilient, ml_resilient, resilient,
-    retry_with_backoff, track_service_health, with_timeout,
+    api_resilient, cache_resilient, circuit_breaker, database_resilient, file_resilient, ml_resilient,
+    resilient, retry_with_backoff, track_service_health, with_timeout,
 };
 #[doc(hidden)]
 pub use resilient_runtime::__private;
 #[doc(inline)]
 pub use resilient_runtime::{
-    Backoff, BreakerConfig, BreakerSnapshot, Builder, CircuitBreaker, Class, Classify, ConfigErrors, Conflict, Counts,
-    Deadline, ErrorKind, Event, EventKind, Explanation, HealthConfig, HealthStatus, IllegalTransition, IntoBackoff,
-    IntoDuration, IntoJitter, IntoWindow, Jitter, OFF, Operation, Permit, Problem, Refused, ResilienceError,
-    ResilienceHealth, Row, ServiceHealth, ServiceMetrics, ServiceStatistics, ServiceThresholds, Settings, Source,
-    State, StopReason, Subscription, TripReason, UnknownBreaker, UnknownOperation, UnknownService, Window,
-    WindowSnapshot, WorkerThreads, WorstCase, breaker, breakers, builder, explain, init, operations,
-    reset_resilience_state, resilience_health, service_health, subscribe, testing, validate,
+    Backoff, BreakerConfig, BreakerSnapshot, Builder, CircuitBreaker, Class, Classify, ConfigErrors,
+    Conflict, Counts, Deadline, ErrorKind, Event, EventKind, Explanation, HealthConfig, HealthStatus,
+    IllegalTransition, IntoBackoff, IntoDuration, IntoJitter, IntoWindow, Jitter, OFF, Operation, Permit,
+    Problem, Refused, ResilienceError, ResilienceHealth, Row, ServiceHealth, ServiceMetrics,
+    ServiceStatistics, ServiceThresholds, Settings, Source, State, StopReason, Subscription, TripReason,
+    UnknownBreaker, UnknownOperation, UnknownService, Window, WindowSnapshot, WorkerThreads, WorstCase,
+    breaker, breakers, builder, explain, init, operations, reset_resilience_state, resilience_health,
+    service_health, subscribe, testing, validate,
 };

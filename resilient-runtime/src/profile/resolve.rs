@@ -445,9 +445,9 @@ fn above_cap(
     .used(format!("using {cap}"))
 }
 
-/// Whether somebody said so for this program, rather than the library.
+/// Whether somebody said so for this very function, rather than for its kind.
 fn is_written(source: &Source) -> bool {
-    !matches!(source, Source::BuiltIn | Source::Profile(_) | Source::Word(_))
+    matches!(source, Source::ScopeOverride | Source::Environment { .. } | Source::Attribute)
 }
 
 fn check_delays(resolved: &mut Resolved, request: &Request<'_>) {
