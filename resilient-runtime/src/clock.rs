@@ -101,15 +101,18 @@ impl Clock {
 
     /// Waits without blocking the thread.
     pub(crate) async fn sleep(&self, span: Duration) {
-        match self {
-            Self::System { .. } | Self::Test(TestClock { base: Base::Tokio(_), .. }) => {
-                tokio::time::sleep(span).await;
-            }
-            Self::Test(clock) => {
-                clock.advance(span);
-                tokio::task::yield_now().await;
-            }
+        if self.skip(span) {
+            tokio::task::yield_now().await;
+        } else {
+            tokio::time::sleep(span).await;
         }
+    }
+
+    /// Passes `span` at once where time stands still but for those who wait.
+    pub(crate) fn skip(&self, span: Duration) -> bool {
+        let Self::Test(clock @ TestClock { base: Base::Frozen, .. }) = self else { return false };
+        clock.advance(span);
+        true
     }
 
     /// Waits on the calling thread. On a worker of a multi-threaded tokio runtime the worker's other tasks are

@@ -187,17 +187,23 @@ impl Events {
         self.heard.load(Ordering::Relaxed) || crate::telemetry::tracing::traces_attempts()
     }
 
+    /// Whether any event would be heard by anyone, so that none is made for nobody.
+    #[inline]
+    pub(crate) fn could_be_heard(&self) -> bool {
+        self.heard.load(Ordering::Relaxed) || crate::telemetry::tracing::traces_anything()
+    }
+
     /// Tells everyone. Called with no lock held; a listener that panics is passed over.
     #[cold]
     pub(crate) fn tell(&self, operation: &'static str, kind: EventKind) {
         let event = Event { operation, kind };
-        crate::telemetry::tracing::emit(&event);
+        // A listener's panic must neither change the call's outcome nor abort a drop during unwinding.
+        let _ = catch_unwind(AssertUnwindSafe(|| crate::telemetry::tracing::emit(&event)));
         if !self.heard.load(Ordering::Acquire) {
             return;
         }
         let listeners = Arc::clone(&self.listeners.read().unwrap_or_else(PoisonError::into_inner));
         for (_, listener) in listeners.iter() {
-            // A listener's panic must neither change the call's outcome nor abort a drop during unwinding.
             let _ = catch_unwind(AssertUnwindSafe(|| listener(&event)));
         }
     }

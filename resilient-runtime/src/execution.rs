@@ -1,7 +1,7 @@
 //! One call: admitted, attempted, judged, and perhaps tried again. It performs no I/O of its own; the expansion
 //! drives it from inside the user's function.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
@@ -210,12 +210,21 @@ impl Execution {
     }
 
     /// Waits before the next attempt. Dropped meanwhile, the call is over.
-    pub async fn pause(&mut self, delay: Duration) {
-        if delay.is_zero() {
-            tokio::task::yield_now().await;
-        } else {
-            self.policy.context.clock.sleep(delay).await;
-        }
+    ///
+    /// It waits on the attempts' timer, so that a future that may retry is no larger for it.
+    pub fn pause(&mut self, delay: Duration) -> impl Future<Output = ()> {
+        self.timer.disarm();
+        let (mut yielded, at_once) = (false, delay.is_zero() || self.policy.context.clock.skip(delay));
+        poll_fn(move |cx| {
+            if !at_once {
+                return self.timer.poll(cx, || delay).map(drop);
+            }
+            if std::mem::replace(&mut yielded, true) {
+                return Poll::Ready(());
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })
     }
 
     /// Waits before the next attempt, on this thread.
@@ -229,7 +238,7 @@ impl Execution {
     pub fn wants_fallback(&mut self) -> bool {
         let wants = self.ended != Some(StopReason::Success);
         if wants {
-            self.tell(EventKind::FallbackUsed);
+            self.tell(|| EventKind::FallbackUsed);
         }
         wants
     }
@@ -265,7 +274,7 @@ impl Execution {
     fn cut_off(&mut self, limit: Duration, elapsed: Duration) -> ResilienceError {
         self.timed_out = true;
         let operation = self.policy.operation;
-        self.tell(EventKind::AttemptTimedOut { attempt: self.attempts, limit });
+        self.tell(|| EventKind::AttemptTimedOut { attempt: self.attempts, limit });
         match self.policy.timeout {
             Some(timeout) if timeout <= limit => ResilienceError::Timeout { operation, limit, elapsed },
             _ => self.deadline_exceeded(),
@@ -291,12 +300,12 @@ impl Execution {
     fn tell_success(&mut self) {
         let (took, attempt, heard) = (self.took(), self.attempts, self.policy.context.events.heard());
         if heard {
-            self.tell(EventKind::AttemptSucceeded { attempt, took });
+            self.tell(|| EventKind::AttemptSucceeded { attempt, took });
         }
         self.return_ticket(Outcome::Success, took);
         self.sample(took, true);
         if heard {
-            self.tell(EventKind::Finished { attempts: attempt, reason: StopReason::Success });
+            self.tell(|| EventKind::Finished { attempts: attempt, reason: StopReason::Success });
         }
     }
 
@@ -309,10 +318,10 @@ impl Execution {
         let took = self.took();
         let attempt = self.attempts;
         if outcome == Outcome::Ignored {
-            self.tell(EventKind::AttemptIgnored { attempt });
+            self.tell(|| EventKind::AttemptIgnored { attempt });
         } else {
             let class = if retry { Class::Transient } else { Class::Permanent };
-            self.tell(EventKind::AttemptFailed { attempt, class, took });
+            self.tell(|| EventKind::AttemptFailed { attempt, class, took });
         }
         if !self.policy.breaker_per_call {
             self.return_ticket(outcome, took);
@@ -347,17 +356,20 @@ impl Execution {
         if !self.policy.breaker_per_call {
             self.return_ticket(Outcome::Ignored, None);
         }
-        let (kind, retry_after) = (error.kind(), error.retry_after());
-        self.tell(EventKind::Refused { kind, retry_after });
+        let retry_after = error.retry_after();
+        self.tell(|| EventKind::Refused { kind: error.kind(), retry_after });
         let again = self.policy.retry_on_open && error.is_circuit_open();
-        match self.next_delay(again, retry_after.filter(|_| again)) {
-            Ok(delay) => Some(self.try_again_after(delay)),
-            Err(reason) => {
-                self.return_ticket(Outcome::Ignored, None);
-                self.end(if again { reason } else { StopReason::Refused });
-                None
+        let reason = if again {
+            match self.next_delay(true, retry_after) {
+                Ok(delay) => return Some(self.try_again_after(delay)),
+                Err(reason) => reason,
             }
-        }
+        } else {
+            StopReason::Refused
+        };
+        self.return_ticket(Outcome::Ignored, None);
+        self.end(reason);
+        None
     }
 
     /// The wait before another attempt, or the first reason why there is none.
@@ -389,13 +401,13 @@ impl Execution {
     fn try_again_after(&mut self, delay: Duration) -> Duration {
         self.last_delay = nanos(delay);
         self.attempt_began = Moment::NEVER;
-        self.tell(EventKind::RetryScheduled { attempt: self.attempts, delay });
+        self.tell(|| EventKind::RetryScheduled { attempt: self.attempts, delay });
         delay
     }
 
     fn end(&mut self, reason: StopReason) {
         self.ended = Some(reason);
-        self.tell(EventKind::Finished { attempts: self.attempts, reason });
+        self.tell(|| EventKind::Finished { attempts: self.attempts, reason });
     }
 
     #[inline]
@@ -411,7 +423,7 @@ impl Execution {
         if let (Some(health), Some(took)) = (&self.policy.health, took)
             && let Some((from, to)) = health.record(took, ok)
         {
-            self.tell(EventKind::ServiceHealthChanged { service: health.name(), from, to });
+            self.tell(|| EventKind::ServiceHealthChanged { service: health.name(), from, to });
         }
     }
 
@@ -424,8 +436,11 @@ impl Execution {
         self.policy.context.clock.now()
     }
 
-    fn tell(&self, kind: EventKind) {
-        self.policy.context.events.tell(self.policy.operation, kind);
+    fn tell(&self, kind: impl FnOnce() -> EventKind) {
+        let events = &self.policy.context.events;
+        if events.could_be_heard() {
+            events.tell(self.policy.operation, kind());
+        }
     }
 
     #[cold]

@@ -135,7 +135,7 @@ impl Breaker {
 
     #[cold]
     fn record_slowly(&self, ticket: Ticket, outcome: Outcome, took: Option<Duration>) {
-        let luck = self.context.luck();
+        let luck = || self.context.luck();
         let exceeded = self.change(|machine, now| {
             let Recorded { counted, transition, exceeded } = machine.record(now, ticket, outcome, took, luck);
             if counted {

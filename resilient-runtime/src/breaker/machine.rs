@@ -182,14 +182,14 @@ impl Machine {
         }
     }
 
-    /// Records how an admitted call ended. `luck` is a draw in [0, 1).
+    /// Records how an admitted call ended. `luck` draws from [0, 1).
     pub(super) fn record(
         &mut self,
         now: Moment,
         ticket: Ticket,
         outcome: Outcome,
         took: Option<Duration>,
-        luck: f64,
+        luck: impl FnOnce() -> f64,
     ) -> Recorded {
         if ticket.generation != self.generation || !self.give_back(ticket) {
             self.tally.stale += 1;
@@ -213,7 +213,7 @@ impl Machine {
             Phase::HalfOpen { successes, .. } => match outcome {
                 Outcome::Failure => {
                     self.reopenings = self.reopenings.saturating_add(1);
-                    let transition = self.open(now, TripReason::ProbeFailed, luck);
+                    let transition = self.open(now, TripReason::ProbeFailed, luck());
                     Recorded { transition: Some(transition), ..counted }
                 }
                 Outcome::Success => {
@@ -245,7 +245,7 @@ impl Machine {
                     return Recorded { exceeded, ..counted };
                 }
                 match failing.or(slow) {
-                    Some(reason) => Recorded { transition: Some(self.open(now, reason, luck)), ..counted },
+                    Some(reason) => Recorded { transition: Some(self.open(now, reason, luck())), ..counted },
                     None => counted,
                 }
             }

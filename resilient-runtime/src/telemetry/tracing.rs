@@ -15,6 +15,12 @@ pub(crate) fn traces_attempts() -> bool {
     LevelFilter::current() >= LevelFilter::DEBUG
 }
 
+/// Whether anyone could see what is told of anything but success (level INFO and above).
+#[inline]
+pub(crate) fn traces_anything() -> bool {
+    LevelFilter::current() != LevelFilter::OFF
+}
+
 fn seconds(span: std::time::Duration) -> f64 {
     span.as_secs_f64()
 }
