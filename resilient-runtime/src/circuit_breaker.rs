@@ -158,12 +158,8 @@ impl CircuitBreaker {
     ///
     /// [`IllegalTransition`] when it is closed: there is nothing to probe.
     pub fn half_open(&self) -> Result<(), IllegalTransition> {
-        let from = self.state();
-        if from == State::Closed {
-            return Err(IllegalTransition { breaker: self.name(), from, to: State::HalfOpen });
-        }
-        self.breaker.set(State::HalfOpen, None);
-        Ok(())
+        let illegal = |from| IllegalTransition { breaker: self.name(), from, to: State::HalfOpen };
+        self.breaker.half_open().map_err(illegal)
     }
 
     /// Closes it, with an empty window and no failures in a row; nothing when it is closed.

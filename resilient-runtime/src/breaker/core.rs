@@ -32,14 +32,21 @@ const GENERATION_SHIFT: u32 = 8;
 
 #[derive(Debug)]
 pub(crate) struct Breaker {
-    /// The machine's generation and what it allows without the lock. Written under the lock only.
-    gate: AtomicU64,
-    open_until: AtomicU64,
-    open_reason: AtomicU64,
+    gate: Gate,
     name: &'static str,
     context: Arc<Context>,
     counters: Counters,
     guarded: Mutex<Guarded>,
+}
+
+/// What the healthy path reads. In lines of its own, since the lock and the handles' count are written beside it.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Gate {
+    /// The machine's generation and what it allows without the lock. Written under the lock only.
+    word: AtomicU64,
+    open_until: AtomicU64,
+    open_reason: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -56,9 +63,7 @@ impl Breaker {
     pub(crate) fn new(name: &'static str, config: BreakerConfig, context: Arc<Context>) -> Self {
         let machine = Machine::new(config, context.clock.now());
         let breaker = Self {
-            gate: AtomicU64::new(0),
-            open_until: AtomicU64::new(0),
-            open_reason: AtomicU64::new(0),
+            gate: Gate::default(),
             name,
             context,
             counters: Counters::default(),
@@ -80,7 +85,7 @@ impl Breaker {
     /// Admits a call or refuses it. The caller owes a `record` for every ticket.
     #[inline]
     pub(crate) fn acquire(&self) -> Result<Ticket, ResilienceError> {
-        let gate = self.gate.load(Ordering::Acquire);
+        let gate = self.gate.word.load(Ordering::Acquire);
         match NonZeroU64::new(gate >> GENERATION_SHIFT) {
             Some(generation) if gate & ADMITS != 0 => Ok(Ticket { generation, probe: 0 }),
             _ => self.acquire_slowly(gate),
@@ -91,10 +96,10 @@ impl Breaker {
     fn acquire_slowly(&self, gate: u64) -> Result<Ticket, ResilienceError> {
         if gate & OPEN != 0 {
             let now = self.context.clock.now();
-            let until = Moment::from_nanos(self.open_until.load(Ordering::Acquire));
-            let reason = unpack(self.open_reason.load(Ordering::Acquire));
+            let until = Moment::from_nanos(self.gate.open_until.load(Ordering::Acquire));
+            let reason = unpack(self.gate.open_reason.load(Ordering::Acquire));
             // The three words belong together only if the gate has not moved meanwhile.
-            if now < until && self.gate.load(Ordering::Acquire) == gate {
+            if now < until && self.gate.word.load(Ordering::Acquire) == gate {
                 self.counters.add(Count::Rejected);
                 return Err(self.refused(Refusal::Open { retry_after: until.since(now), reason }));
             }
@@ -119,7 +124,7 @@ impl Breaker {
     /// Records how an admitted call ended.
     #[inline]
     pub(crate) fn record(&self, ticket: Ticket, outcome: Outcome, took: Option<Duration>) {
-        let gate = self.gate.load(Ordering::Acquire);
+        let gate = self.gate.word.load(Ordering::Acquire);
         if gate >> GENERATION_SHIFT == ticket.generation.get() && gate & ADMITS != 0 && ticket.probe == 0 {
             if gate & SILENT != 0 {
                 return;
@@ -158,6 +163,14 @@ impl Breaker {
         self.change(|machine, now| ((), machine.set(now, to, span, luck)));
     }
 
+    /// Lets probes through now, unless it is closed.
+    pub(crate) fn half_open(&self) -> Result<(), State> {
+        self.change(|machine, now| match machine.state() {
+            State::Closed => (Err(State::Closed), None),
+            _ => (Ok(()), machine.set(now, State::HalfOpen, None, 0.0)),
+        })
+    }
+
     /// Begins again as if just made; with `config`, as if made with that.
     pub(crate) fn reset(&self, config: Option<BreakerConfig>) {
         let (mut guarded, now) = self.lock_now();
@@ -174,7 +187,7 @@ impl Breaker {
 
     /// Whether the slow-call rule is on.
     pub(crate) fn times_calls(&self) -> bool {
-        self.gate.load(Ordering::Relaxed) & TIMED != 0
+        self.gate.word.load(Ordering::Relaxed) & TIMED != 0
     }
 
     pub(crate) fn config(&self) -> BreakerConfig {
@@ -250,13 +263,13 @@ impl Breaker {
         };
         let clean = if machine.is_clean() { CLEAN } else { 0 };
         if let Some((until, reason)) = machine.open_until() {
-            self.open_until.store(until.as_nanos(), Ordering::Release);
-            self.open_reason.store(pack(reason), Ordering::Release);
+            self.gate.open_until.store(until.as_nanos(), Ordering::Release);
+            self.gate.open_reason.store(pack(reason), Ordering::Release);
         }
         let timed = if machine.config().slow_call_duration.is_some() { TIMED } else { 0 };
         let gate = machine.generation().get() << GENERATION_SHIFT | state | clean | timed;
-        if self.gate.load(Ordering::Relaxed) != gate {
-            self.gate.store(gate, Ordering::Release);
+        if self.gate.word.load(Ordering::Relaxed) != gate {
+            self.gate.word.store(gate, Ordering::Release);
         }
     }
 }

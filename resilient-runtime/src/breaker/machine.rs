@@ -119,7 +119,11 @@ impl Machine {
     /// Whether a success has nothing to change here.
     pub(super) fn is_clean(&self) -> bool {
         match self.phase {
-            Phase::Closed | Phase::MetricsOnly { .. } => self.streak == 0 && self.results.is_none(),
+            Phase::Closed | Phase::MetricsOnly { .. } => {
+                let times_calls = self.config.slow_call_rate.is_some();
+                let settled = |results: &Results| !times_calls && results.is_saturated();
+                self.streak == 0 && self.results.as_ref().is_none_or(settled)
+            }
             Phase::Disabled => true,
             _ => false,
         }

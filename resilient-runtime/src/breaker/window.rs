@@ -99,6 +99,13 @@ impl Results {
         Self { totals: Totals::default(), kind }
     }
 
+    /// Whether one more quick success would change nothing: a full count window of nothing but those.
+    pub(super) fn is_saturated(&self) -> bool {
+        let Kind::Count { size, .. } = self.kind else { return false };
+        let only = Totals { successes: self.totals.successes, ..Totals::default() };
+        self.totals == only && self.totals.successes as usize == size
+    }
+
     pub(super) fn clear(&mut self) {
         self.totals = Totals::default();
         match &mut self.kind {
@@ -174,6 +181,20 @@ mod tests {
         }
         assert_eq!(failures, [1, 1, 1, 1, 0]);
         assert_eq!(window.totals(Moment::ZERO).calls(), 4);
+    }
+
+    #[test]
+    fn a_count_window_is_saturated_by_successes_alone() {
+        let mut window = Results::new(Window::Count(3));
+        for (sample, saturated) in
+            [(OK, false), (BAD, false), (OK, false), (OK, false), (OK, true), (OK, true), (BAD, false)]
+        {
+            window.push(Moment::ZERO, sample);
+            assert_eq!(window.is_saturated(), saturated);
+        }
+        let mut window = Results::new(Window::Time(Duration::from_secs(1)));
+        window.push(Moment::ZERO, OK);
+        assert!(!window.is_saturated(), "time passes");
     }
 
     #[test]
