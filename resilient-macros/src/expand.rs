@@ -3,9 +3,9 @@
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{FnArg, Pat, Path, Type, TypeInfer};
+use syn::{Attribute, ExprPath, FnArg, Pat, Path, Type, TypeInfer};
 
-use crate::item::{FutureTail, GuardedFn, Shape, each_binding, erase_opaque, is_plain};
+use crate::item::{FutureTail, GuardedFn, Shape, cfgs, each_binding, erase_opaque, is_plain};
 use crate::plan::{Capture, Health, Judgement, Plan, RetryOnly, Setting, TimeLimit};
 
 /// Prints the guarded function.
@@ -23,17 +23,20 @@ use crate::plan::{Capture, Health, Judgement, Plan, RetryOnly, Setting, TimeLimi
 ///     inventory::submit! { Listed(&__RESILIENT_SITE) }
 ///     let mut call = Execution::enter(&__RESILIENT_SITE);
 ///     let out = loop {
-///         let out = match call.admit() {
-///             Ok(()) => call.attempt(async {
-///                 if false { let _ = &mut order; let typed: Result<Receipt, PayError> = typed(); return typed; }
-///                 { body }
-///             }).await,
-///             Err(refused) => Err(refused),
+///         let delay = {
+///             let out = 'attempt: {
+///                 if let Err(refused) = call.admit() { break 'attempt Err(refused); }
+///                 call.attempt(async {
+///                     if false { let _ = &mut order; let typed: Result<Receipt, PayError> = typed(); return typed; }
+///                     { body }
+///                 }).await
+///             };
+///             match call.settle(&out, |ret| verdict of ret) {
+///                 None => break out,
+///                 Some(delay) => delay,
+///             }
 ///         };
-///         match call.settle(&out, |ret| verdict of ret) {
-///             None => break out,
-///             Some(delay) => call.pause(delay).await,
-///         }
+///         call.pause(delay).await;
 ///     };
 ///     match out {
 ///         Ok(ret) => ret,
@@ -91,6 +94,12 @@ fn uses(imports: &[Path]) -> TokenStream {
         .collect()
 }
 
+/// The same beside an item that has no body.
+pub(crate) fn used(imports: &[Path]) -> TokenStream {
+    let imports = uses(imports);
+    quote_spanned!(Span::mixed_site()=> const _: () = { #imports };)
+}
+
 fn in_braces(tokens: TokenStream, span: Span) -> Group {
     let mut group = Group::new(Delimiter::Brace, tokens);
     group.set_span(span);
@@ -103,6 +112,8 @@ struct Output {
     ty: Type,
     /// Where a mistake about it belongs.
     span: Span,
+    /// Where the function's name is.
+    function: Span,
 }
 
 impl Output {
@@ -112,13 +123,13 @@ impl Output {
             (_, syn::ReturnType::Type(_, ty)) => Some(&**ty),
             (_, syn::ReturnType::Default) => None,
         };
+        let function = sig.ident.span();
         if let Some(written) = written {
             let mut ty = written.clone();
             erase_opaque(&mut ty);
-            Self { ty, span: written.span() }
+            Self { ty, span: written.span(), function }
         } else {
-            let span = sig.ident.span();
-            Self { ty: syn::parse_quote_spanned!(span=> ()), span }
+            Self { ty: syn::parse_quote_spanned!(function=> ()), span: function, function }
         }
     }
 
@@ -130,11 +141,17 @@ impl Output {
 /// The signature's arguments as the attempts and the fallback see them.
 struct Arguments {
     /// What the fallback is called with.
-    passed: Vec<TokenStream>,
+    passed: Vec<Passed>,
     /// Runs at the start of every attempt, outside its block.
     prepared: TokenStream,
     /// `let _ = &mut argument;` for the branch that never runs.
     borrowed: TokenStream,
+}
+
+/// An argument for the fallback.
+struct Passed {
+    cfgs: Vec<Attribute>,
+    name: Ident,
 }
 
 impl Arguments {
@@ -152,26 +169,25 @@ impl Arguments {
                         .bindings
                         .iter()
                         .find(|(binding, _)| binding.ident == "__self" && binding.hoisted());
-                    arguments.passed.push(
-                        hoisted
-                            .map_or_else(|| token.to_token_stream(), |(own, _)| own.ident.to_token_stream()),
-                    );
+                    let from =
+                        hoisted.map_or_else(|| Ident::new("self", token.span), |(own, _)| own.ident.clone());
+                    arguments.pass(&receiver.attrs, &from);
                     if capture(plan, &Ident::new("self", token.span), false) == Some(Capture::Unique) {
-                        receiver.mutability = Some(syn::Token![mut](site));
+                        receiver.mutability = Some(syn::Token![mut](site.located_at(token.span)));
                     }
                 }
                 FnArg::Typed(typed) => {
                     if plan.fallback.is_some() && !is_plain(&typed.pat) {
-                        let name = format_ident!("arg{at}", span = site);
+                        let name = format_ident!("arg{at}", span = site.located_at(typed.pat.span()));
+                        arguments.pass(&typed.attrs, &name);
                         let pat = std::mem::replace(&mut *typed.pat, Pat::Ident(plain_pattern(&name)));
-                        arguments.passed.push(name.to_token_stream());
                         if !matches!(pat, Pat::Wild(_)) {
-                            arguments.take_apart(plan, pat, &name, false);
+                            arguments.take_apart(plan, pat, &name, false, &cfgs(&typed.attrs));
                         }
                         continue;
                     }
                     if let Pat::Ident(pat) = &*typed.pat {
-                        arguments.passed.push(pat.ident.to_token_stream());
+                        arguments.pass(&typed.attrs, &pat.ident);
                     }
                     fit(plan, &mut typed.pat, false);
                 }
@@ -181,28 +197,33 @@ impl Arguments {
         arguments
     }
 
+    fn pass(&mut self, attrs: &[Attribute], name: &Ident) {
+        self.passed.push(Passed { cfgs: cfgs(attrs), name: name.clone() });
+    }
+
     /// `async_trait`'s `let` lines, made to fit as the signature was.
     fn hoist(&mut self, plan: &Plan, lines: &[crate::item::Hoisted]) -> Vec<TokenStream> {
         let mut kept = Vec::new();
         for line in lines {
             let mut line = line.clone();
             if plan.fallback.is_some() && !is_plain(&line.pat) {
-                self.take_apart(plan, line.pat, &line.source, true);
+                self.take_apart(plan, line.pat, &line.source, true, &cfgs(&line.attrs));
                 continue;
             }
             fit(plan, &mut line.pat, true);
             kept.push(line.to_token_stream());
         }
         self.capture(plan, true);
+        kept.extend(take_over(plan));
         kept
     }
 
     /// Takes a copy of a whole argument apart at the start of every attempt.
-    fn take_apart(&mut self, plan: &Plan, mut pat: Pat, source: &Ident, hoisted: bool) {
+    fn take_apart(&mut self, plan: &Plan, mut pat: Pat, source: &Ident, hoisted: bool, cfgs: &[Attribute]) {
         fit(plan, &mut pat, hoisted);
         let span = Span::mixed_site().located_at(pat.span());
         let private = plan.paths.private(span);
-        self.prepared.extend(quote_spanned!(span=> let #pat = #private::fresh(&#source);));
+        self.prepared.extend(quote_spanned!(span=> #(#cfgs)* let #pat = #private::fresh(&#source);));
     }
 
     fn capture(&mut self, plan: &Plan, hoisted: bool) {
@@ -230,21 +251,49 @@ impl Arguments {
     }
 }
 
+/// What came in by the signature or a `let` of the user's, made the block's own.
+///
+/// ```text
+/// let mut client = client;        to be borrowed uniquely by every attempt
+/// let _ = &mut count;             changed by its copies only, so that `mut` would be called needless
+/// ```
+fn take_over(plan: &Plan) -> Vec<TokenStream> {
+    let site = Span::mixed_site();
+    let own = plan.bindings.iter().filter(|(binding, _)| !binding.hoisted());
+    own.filter_map(|(binding, capture)| {
+        let (ident, cfgs) = (&binding.ident, &binding.cfgs);
+        match capture {
+            Capture::Unique if binding.local() => {
+                let span = site.located_at(ident.span());
+                Some(quote_spanned!(span=> #(#cfgs)* let mut #ident = #ident;))
+            }
+            Capture::Copied if binding.mutable => Some(quote_spanned!(site=> #(#cfgs)* let _ = &mut #ident;)),
+            _ => None,
+        }
+    })
+    .collect()
+}
+
 fn plain_pattern(ident: &Ident) -> syn::PatIdent {
     syn::PatIdent { attrs: Vec::new(), by_ref: None, mutability: None, ident: ident.clone(), subpat: None }
 }
 
 fn capture(plan: &Plan, ident: &Ident, hoisted: bool) -> Option<Capture> {
-    let found =
-        plan.bindings.iter().find(|(binding, _)| binding.ident == *ident && binding.hoisted() == hoisted);
+    let found = plan
+        .bindings
+        .iter()
+        .find(|(binding, _)| binding.ident == *ident && binding.hoisted() == hoisted && !binding.local());
     found.map(|(_, capture)| *capture)
 }
 
 fn fit(plan: &Plan, pat: &mut Pat, hoisted: bool) {
     each_binding(pat, &mut |pat, _| match capture(plan, &pat.ident, hoisted) {
-        Some(Capture::Unique) => pat.mutability = Some(syn::Token![mut](Span::mixed_site())),
-        Some(Capture::Copied) => pat.mutability = None,
-        Some(Capture::AsUsed) | None => {}
+        Some(Capture::Unique) => {
+            pat.mutability = Some(syn::Token![mut](Span::mixed_site().located_at(pat.ident.span())));
+        }
+        // What stands before a block may change it too.
+        Some(Capture::Copied) if hoisted || !matches!(plan.shape, Shape::Future(_)) => pat.mutability = None,
+        Some(_) | None => {}
     });
 }
 
@@ -307,9 +356,10 @@ fn statics(plan: &Plan, ident: &Ident, imports: &[Path]) -> TokenStream {
         let settings = chain(&plan.settings);
         add(quote_spanned!(site=> .written(|| #private::Settings::new() #settings)));
     }
-    let uses = uses(imports);
+    let (uses, import) = (uses(imports), plan.paths.import());
     quote_spanned! {site=>
         #uses
+        #import
         static __RESILIENT_SITE: #private::Site = #private::Site::new(
             #private::Spec::new(#name, ::core::module_path!(), ::core::file!(), ::core::line!()) #spec
         );
@@ -320,11 +370,14 @@ fn statics(plan: &Plan, ident: &Ident, imports: &[Path]) -> TokenStream {
 fn chain(settings: &[Setting]) -> TokenStream {
     settings
         .iter()
-        .map(|Setting { method, value }| quote_spanned!(Span::mixed_site()=> .#method(#value)))
+        .map(|Setting { method, value, .. }| quote_spanned!(Span::mixed_site()=> .#method(#value)))
         .collect()
 }
 
 /// From `enter` to the value of the function.
+///
+/// No answer and no refusal is in scope while something is awaited: the future would grow by it, and not be `Send`
+/// where it is not.
 fn call(plan: &Plan, output: &Output, arguments: &Arguments, body: &Group) -> TokenStream {
     let site = Span::mixed_site();
     let private = plan.paths.private(site);
@@ -333,9 +386,12 @@ fn call(plan: &Plan, output: &Output, arguments: &Arguments, body: &Group) -> To
     let verdict = verdict(plan);
     let await_ = plan.is_async().then(|| quote_spanned!(site=> .await));
     let once = quote_spanned! {site=>
-        match call.admit() {
-            ::core::result::Result::Ok(()) => { #prepared #attempt }
-            ::core::result::Result::Err(refused) => ::core::result::Result::Err(refused),
+        'attempt: {
+            if let ::core::result::Result::Err(refused) = call.admit() {
+                break 'attempt ::core::result::Result::Err(refused);
+            }
+            #prepared
+            #attempt
         }
     };
     // A rule of the user's is about the function's error: a time limit is shown to it as one.
@@ -348,12 +404,15 @@ fn call(plan: &Plan, output: &Output, arguments: &Arguments, body: &Group) -> To
         let pause = Ident::new(if plan.is_async() { "pause" } else { "pause_blocking" }, site);
         quote_spanned! {site=>
             let out = loop {
-                let out = #once;
-                #judged
-                match call.settle(&out, #verdict) {
-                    ::core::option::Option::None => break out,
-                    ::core::option::Option::Some(delay) => call.#pause(delay) #await_,
-                }
+                let delay = {
+                    let out = #once;
+                    #judged
+                    match call.settle(&out, #verdict) {
+                        ::core::option::Option::None => break out,
+                        ::core::option::Option::Some(delay) => delay,
+                    }
+                };
+                call.#pause(delay) #await_;
             };
         }
     } else {
@@ -363,11 +422,26 @@ fn call(plan: &Plan, output: &Output, arguments: &Arguments, body: &Group) -> To
             let _ = call.settle(&out, #verdict);
         }
     };
-    let end = end(plan, output, arguments);
+    let rest = if let Some(fallback) = &plan.fallback {
+        let stand_in = stand_in(plan, fallback, arguments);
+        quote_spanned! {site=>
+            {
+                #run
+                let wanted = call.wants_fallback();
+                match out {
+                    ::core::result::Result::Ok(ret) if !wanted => return ret,
+                    _ => {}
+                }
+            }
+            #stand_in
+        }
+    } else {
+        let end = end(plan, output);
+        quote_spanned!(site=> #run #end)
+    };
     quote_spanned! {site=>
         let mut call = #private::Execution::enter(&__RESILIENT_SITE);
-        #run
-        #end
+        #rest
     }
 }
 
@@ -390,7 +464,12 @@ fn attempt(plan: &Plan, output: &Output, arguments: &Arguments, body: &Group) ->
         quote_spanned!(site=> call.attempt(#future).await)
     } else if plan.timeout == Some(TimeLimit::Thread) {
         let closure = quote_spanned!(place=> move || -> #ty #body);
-        quote_spanned!(site=> call.attempt_on_thread(#closure))
+        // A return type that cannot cross is shown as such; an argument, as the function that takes it.
+        let crossing = Ident::new("body", site.located_at(output.function));
+        quote_spanned!(site=> {
+            let #crossing = #closure;
+            call.attempt_on_thread::<#ty>(#crossing)
+        })
     } else {
         let closure = quote_spanned!(place=> #owns || -> #ty #body);
         quote_spanned!(site=> call.attempt_in_place(#closure))
@@ -402,10 +481,21 @@ fn verdict(plan: &Plan) -> TokenStream {
     let site = Span::mixed_site();
     let private = plan.paths.private(site);
     let Judgement { ignore, failure_if, retry } = &plan.judgement;
+    // That there is no error to judge is told where one is judged.
+    let judged = match (retry, ignore) {
+        (RetryOnly::Matching(pattern), _) | (RetryOnly::Any, Some(pattern)) => pattern.span(),
+        (RetryOnly::Passing(rule), _) => rule.span(),
+        (RetryOnly::Any, None) => site,
+    };
+    let judged = site.located_at(judged);
+    let (ok, err) = (
+        quote_spanned!(judged=> ::core::result::Result::Ok),
+        quote_spanned!(judged=> ::core::result::Result::Err(error)),
+    );
     let success = match failure_if {
-        None => quote_spanned!(site=> ::core::result::Result::Ok(_) => #private::Verdict::SUCCESS,),
-        Some(rule) => quote_spanned! {site=>
-            ::core::result::Result::Ok(value) => if #private::judge(value, #rule) {
+        None => quote_spanned!(judged=> #ok(_) => #private::Verdict::SUCCESS,),
+        Some(rule) => quote_spanned! {judged=>
+            #ok(value) => if #private::judge(value, #rule) {
                 #private::Verdict::FAILURE
             } else {
                 #private::Verdict::SUCCESS
@@ -438,27 +528,35 @@ fn verdict(plan: &Plan) -> TokenStream {
             use #private::{VerdictOfAny as _, VerdictOfClassify as _};
             match #subject {
                 #success
-                ::core::result::Result::Err(error) => (&#private::Probe(error)).verdict() #ignored #retried,
+                #err => (&#private::Probe(error)).verdict() #ignored #retried,
             }
         }
     }
 }
 
-/// Hands out the value, or what stands for it.
-fn end(plan: &Plan, output: &Output, arguments: &Arguments) -> TokenStream {
+/// The fallback's call. Every part of it stands at the path, where whatever is wrong with it was written.
+fn stand_in(plan: &Plan, fallback: &ExprPath, arguments: &Arguments) -> TokenStream {
+    let end = end_of(fallback);
+    let span = Span::mixed_site().located_at(end);
+    let passed = arguments.passed.iter().map(|Passed { cfgs, name }| {
+        let mut name = name.clone();
+        name.set_span(name.span().located_at(end));
+        quote_spanned!(span=> #(#cfgs)* #name)
+    });
+    let await_ = plan.is_async().then(|| quote_spanned!(span=> .await));
+    // The compiler advises to wrap a call that a user wrote, and what it takes for one here is the path.
+    quote_spanned!(span=> let ret = #fallback(#(#passed),*) #await_; ret)
+}
+
+/// The last name of a path: one caret cannot be put under all of it.
+fn end_of(path: &ExprPath) -> Span {
+    path.path.segments.last().map_or_else(|| path.span(), |last| last.ident.span())
+}
+
+/// Hands out the value, or the refusal.
+fn end(plan: &Plan, output: &Output) -> TokenStream {
     let site = Span::mixed_site();
     let private = plan.paths.private(site);
-    if let Some(fallback) = &plan.fallback {
-        let passed = &arguments.passed;
-        let await_ = plan.is_async().then(|| quote_spanned!(site=> .await));
-        return quote_spanned! {site=>
-            let wanted = call.wants_fallback();
-            match out {
-                ::core::result::Result::Ok(ret) if !wanted => ret,
-                _ => #fallback(#(#passed),*) #await_,
-            }
-        };
-    }
     // Calls whose bound may not hold stand wholly at the user's token: one mistake, one caret, under that token.
     let value = match plan.retry.as_ref().and_then(|retry| retry.wrap) {
         None => quote_spanned!(site=> ret),

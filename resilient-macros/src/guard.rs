@@ -1,9 +1,8 @@
 //! From an attribute and its item to code: gather what was written, check it, print it.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::parse::{ParseStream, Parser};
-use syn::spanned::Spanned;
 use syn::{Attribute, Meta, Path};
 
 use crate::args::{self, Args, Written};
@@ -38,25 +37,29 @@ pub(crate) fn try_guard(
             "impl" | "trait" | "mod" => "; write it on the functions inside",
             _ => "",
         };
-        errors.at(keyword, format!("`#[{name}]` guards a function, not {kind}{inside}"));
-        return without_ours(item, &roots);
+        errors.at(&keyword, format!("`#[{name}]` guards a function, not {kind}{inside}"));
+        // A constant or a type may stand where a nameless constant may not.
+        let anywhere = keyword == "const" || keyword == "type" || keyword == "let";
+        let (item, imports) = without_ours(item, &roots);
+        let used = (!anywhere && !imports.is_empty()).then(|| expand::used(&imports));
+        return quote!(#item #used);
     }
     let mut function: GuardedFn = match syn::parse2(item.clone()) {
         Ok(function) => function,
         Err(error) => {
             errors.push(error);
-            return without_ours(item, &roots);
+            return without_ours(item, &roots).0;
         }
     };
 
-    let mut written = vec![Written { word, span: Span::call_site() }];
+    let mut written = vec![Written { word, place: Ident::new(name, Span::call_site()).into_token_stream() }];
     let mut imports = Vec::new();
     for attr in std::mem::take(&mut function.attrs) {
         let Some(word) = attributes::named_by(attr.path(), &roots) else {
             function.attrs.push(attr);
             continue;
         };
-        written.push(Written { word, span: attr.path().span() });
+        written.push(Written { word, place: attr.path().to_token_stream() });
         if attr.path().get_ident().is_some() {
             imports.push(attr.path().clone());
         }
@@ -84,16 +87,15 @@ fn read(word: &'static Word, args: &mut Args, errors: &mut Errors, list: TokenSt
     }
 }
 
-/// The item's tokens with our attributes taken off.
-fn without_ours(item: TokenStream, roots: &[Path]) -> TokenStream {
+/// The item's tokens with our attributes taken off, and the attributes that were imported.
+fn without_ours(item: TokenStream, roots: &[Path]) -> (TokenStream, Vec<Path>) {
     let parser = |input: ParseStream<'_>| {
         let attrs = input.call(Attribute::parse_outer)?;
         let rest: TokenStream = input.parse()?;
-        let kept = attrs.iter().filter(|attr| attributes::named_by(attr.path(), roots).is_none());
-        let mut tokens = TokenStream::new();
-        kept.for_each(|attr| attr.to_tokens(&mut tokens));
-        tokens.extend(rest);
-        Ok(tokens)
+        let (ours, kept): (Vec<_>, Vec<_>) =
+            attrs.into_iter().partition(|attr| attributes::named_by(attr.path(), roots).is_some());
+        let imports = ours.iter().map(Attribute::path).filter(|path| path.get_ident().is_some());
+        Ok((quote!(#(#kept)* #rest), imports.cloned().collect()))
     };
-    parser.parse2(item.clone()).unwrap_or(item)
+    parser.parse2(item.clone()).unwrap_or((item, Vec::new()))
 }

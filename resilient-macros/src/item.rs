@@ -109,6 +109,8 @@ pub(crate) struct Binding {
 pub(crate) struct BoundBy {
     /// One of `async_trait`'s leading `let` lines rather than the signature.
     pub(crate) hoisted: bool,
+    /// A `let` of the user's in front of the block.
+    pub(crate) local: bool,
     /// A part of a pattern rather than the whole argument.
     pub(crate) pattern: bool,
 }
@@ -116,6 +118,10 @@ pub(crate) struct BoundBy {
 impl Binding {
     pub(crate) fn hoisted(&self) -> bool {
         self.by.hoisted
+    }
+
+    pub(crate) fn local(&self) -> bool {
+        self.by.local
     }
 
     pub(crate) fn in_pattern(&self) -> bool {
@@ -142,6 +148,8 @@ pub(crate) struct FutureTail {
     /// `async move`, or `async`.
     pub(crate) keywords: TokenStream,
     pub(crate) hoisted: Vec<Hoisted>,
+    /// Every name that `before` binds with a `let` of its own.
+    pub(crate) locals: Vec<Local>,
     pub(crate) inner: Group,
     pub(crate) after: TokenStream,
     pub(crate) output: Type,
@@ -157,6 +165,14 @@ pub(crate) struct Hoisted {
     pub(crate) rest: TokenStream,
     /// The argument it owns.
     pub(crate) source: Ident,
+}
+
+/// A variable made before the block, which owns it from then on as it owns the arguments.
+#[derive(Clone, Debug)]
+pub(crate) struct Local {
+    pub(crate) ident: Ident,
+    pub(crate) mutable: bool,
+    pub(crate) cfgs: Vec<Attribute>,
 }
 
 impl ToTokens for Hoisted {
@@ -185,7 +201,21 @@ impl GuardedFn {
             return Ok(Shape::Async);
         }
         let Some(written) = self.output() else { return Ok(Shape::Sync) };
-        let Some(output) = future_output(written) else { return Ok(Shape::Sync) };
+        let Some(output) = future_output(written) else {
+            // Guarding it as it is would guard no more than the making of the future.
+            return match future_tail(&self.body, written.clone()) {
+                None => Ok(Shape::Sync),
+                Some(_) => Err(syn::Error::new_spanned(
+                    written,
+                    format!(
+                        "`{}` ends in an async block, but its return type hides the future; write it out as \
+                         `Pin<Box<dyn Future<Output = ..> + Send>>`, `BoxFuture<..>` or `impl Future<Output = ..>`, \
+                         or make it an `async fn`",
+                        self.sig.ident
+                    ),
+                )),
+            };
+        };
         match future_tail(&self.body, output) {
             Some(tail) => Ok(Shape::Future(Box::new(tail))),
             None => Err(syn::Error::new_spanned(
@@ -201,13 +231,17 @@ impl GuardedFn {
 
     /// What the attempts may name, in the order of the arguments.
     pub(crate) fn bindings(&self, shape: &Shape) -> Vec<Binding> {
-        let hoisted: &[Hoisted] = match shape {
-            Shape::Future(tail) => &tail.hoisted,
-            Shape::Sync | Shape::Async => &[],
+        let (hoisted, locals): (&[Hoisted], &[Local]) = match shape {
+            Shape::Future(tail) => (&tail.hoisted, &tail.locals),
+            Shape::Sync | Shape::Async => (&[], &[]),
         };
         let mut bindings = Vec::new();
         for argument in &self.sig.inputs {
-            let (cfgs, owned) = (cfgs(argument), owned(argument));
+            let attrs = match argument {
+                FnArg::Receiver(receiver) => &receiver.attrs,
+                FnArg::Typed(typed) => &typed.attrs,
+            };
+            let (cfgs, owned) = (cfgs(attrs), owned(argument));
             let moved = hoisted.iter().find(|line| match argument {
                 FnArg::Receiver(_) => line.source == "self",
                 FnArg::Typed(typed) => matches!(&*typed.pat, Pat::Ident(pat) if pat.ident == line.source),
@@ -217,7 +251,11 @@ impl GuardedFn {
                 (None, FnArg::Typed(typed)) => Some(&*typed.pat),
                 (None, FnArg::Receiver(_)) => None,
             };
-            let by = BoundBy { hoisted: moved.is_some(), pattern: pat.is_some_and(|pat| !is_plain(pat)) };
+            let by = BoundBy {
+                hoisted: moved.is_some(),
+                local: false,
+                pattern: pat.is_some_and(|pat| !is_plain(pat)),
+            };
             let mut add = |ident: &Ident, mutable: bool, owned: bool| {
                 bindings.push(Binding { ident: ident.clone(), mutable, owned, by, cfgs: cfgs.clone() });
             };
@@ -226,7 +264,7 @@ impl GuardedFn {
                     // async_trait turns `&mut self` into an immutable `__self` that is the reference itself.
                     let receiver = line.source == "self";
                     each_binding(&mut line.pat.clone(), &mut |pat, plain| {
-                        add(&pat.ident, pat.mutability.is_some() && (owned || !receiver), owned && plain);
+                        add(&pat.ident, is_mutable(pat) && (owned || !receiver), owned && plain);
                     });
                 }
                 (None, FnArg::Receiver(receiver)) => add(
@@ -236,15 +274,39 @@ impl GuardedFn {
                 ),
                 (None, FnArg::Typed(typed)) => {
                     each_binding(&mut (*typed.pat).clone(), &mut |pat, plain| {
-                        add(&pat.ident, pat.mutability.is_some(), owned && plain);
+                        add(&pat.ident, is_mutable(pat), owned && plain);
                     });
                 }
             }
         }
+        // A local hides the argument it is named after.
+        bindings.retain(|binding| locals.iter().all(|local| local.ident != binding.ident));
+        let by = BoundBy { hoisted: false, local: true, pattern: false };
+        bindings.extend(locals.iter().cloned().map(|Local { ident, mutable, cfgs }| Binding {
+            ident,
+            mutable,
+            owned: true,
+            by,
+            cfgs,
+        }));
         if let Shape::Future(tail) = shape {
             bindings.retain(|binding| binding.hoisted() || mentions(&tail.inner.stream(), &binding.ident));
         }
         bindings
+    }
+
+    /// The names of the signature's arguments.
+    pub(crate) fn arguments(&self) -> Vec<Ident> {
+        let mut names = Vec::new();
+        for argument in &self.sig.inputs {
+            match argument {
+                FnArg::Receiver(receiver) => names.push(Ident::new("self", receiver.self_token.span)),
+                FnArg::Typed(typed) => {
+                    each_binding(&mut (*typed.pat).clone(), &mut |pat, _| names.push(pat.ident.clone()));
+                }
+            }
+        }
+        names
     }
 
     /// Names of the type parameters of the function itself.
@@ -261,11 +323,8 @@ impl GuardedFn {
     }
 }
 
-fn cfgs(argument: &FnArg) -> Vec<Attribute> {
-    let attrs = match argument {
-        FnArg::Receiver(receiver) => &receiver.attrs,
-        FnArg::Typed(typed) => &typed.attrs,
-    };
+/// The attributes that decide whether something is there at all.
+pub(crate) fn cfgs(attrs: &[Attribute]) -> Vec<Attribute> {
     attrs.iter().filter(|attr| attr.path().is_ident("cfg")).cloned().collect()
 }
 
@@ -304,6 +363,11 @@ pub(crate) fn is_plain(pat: &Pat) -> bool {
     matches!(pat, Pat::Ident(pat) if pat.subpat.is_none())
 }
 
+/// `mut` itself; that of `ref mut` is the reference's.
+fn is_mutable(pat: &PatIdent) -> bool {
+    pat.mutability.is_some() && pat.by_ref.is_none()
+}
+
 /// Calls `visit` for every name a pattern binds by value; `false` where `mut` may not be put in front of it.
 pub(crate) fn each_binding(pat: &mut Pat, visit: &mut dyn FnMut(&mut PatIdent, bool)) {
     walk_pattern(pat, true, visit);
@@ -335,18 +399,62 @@ fn walk_pattern(pat: &mut Pat, plain: bool, visit: &mut dyn FnMut(&mut PatIdent,
     }
 }
 
-/// Whether the body may name `ident`; a string may name it too (`"{order}"`), so strings count.
+/// Whether the body may use a variable `ident`; a string may (`"{order}"`), a field or a path of that name does not.
 pub(crate) fn mentions(tokens: &TokenStream, ident: &Ident) -> bool {
     let name = ident.unraw().to_string();
     mentions_name(tokens, &name)
 }
 
 fn mentions_name(tokens: &TokenStream, name: &str) -> bool {
-    tokens.clone().into_iter().any(|token| match token {
-        TokenTree::Ident(other) => other == name || other.unraw() == name,
-        TokenTree::Group(group) => mentions_name(&group.stream(), name),
-        TokenTree::Literal(literal) => literal.to_string().contains(name),
-        TokenTree::Punct(_) => false,
+    let tokens = flatten(tokens.clone());
+    tokens.iter().enumerate().any(|(at, token)| match token {
+        TokenTree::Ident(other) => (other == name || other.unraw() == name) && !is_member(&tokens, at),
+        TokenTree::Literal(literal) => {
+            let text = literal.to_string();
+            text.contains(&format!("{{{name}")) || text.contains(&format!("{name}$"))
+        }
+        TokenTree::Group(_) | TokenTree::Punct(_) => false,
+    })
+}
+
+/// Whether a token belongs to what stands before it: `x.name`, `x::name`; not `..name`.
+fn is_member(tokens: &[TokenTree], at: usize) -> bool {
+    let punct = |back: usize| match at.checked_sub(back).map(|at| &tokens[at]) {
+        Some(TokenTree::Punct(punct)) => Some(punct.as_char()),
+        _ => None,
+    };
+    match punct(1) {
+        Some('.') => punct(2) != Some('.'),
+        Some(':') => punct(2) == Some(':'),
+        _ => false,
+    }
+}
+
+/// Where an expression uses the variable `ident`, as far as its tokens tell: not a field, a path or a name of its own.
+pub(crate) fn use_of(tokens: &TokenStream, ident: &Ident) -> Option<Ident> {
+    let tokens = flatten(tokens.clone());
+    let punct = |token: Option<&TokenTree>, chars: &str| matches!(token, Some(TokenTree::Punct(punct)) if chars.contains(punct.as_char()));
+    let binds = |token: &TokenTree| match token {
+        TokenTree::Punct(punct) => punct.as_char() == '|',
+        TokenTree::Ident(keyword) => ["let", "match", "for"].iter().any(|word| keyword == word),
+        _ => false,
+    };
+    let parameters = match tokens.iter().position(|token| punct(Some(token), "|")) {
+        Some(open) => {
+            tokens[open + 1..].iter().position(|token| punct(Some(token), "|")).map_or(0, |at| open + at + 2)
+        }
+        None => 0,
+    };
+    let (parameters, value) = tokens.split_at(parameters);
+    let names_it = |token: &TokenTree| matches!(token, TokenTree::Ident(name) if name == ident);
+    if parameters.iter().any(names_it) || value.iter().any(binds) {
+        return None;
+    }
+    (0..value.len()).find_map(|at| match &value[at] {
+        TokenTree::Ident(name) if name == ident => {
+            (!is_member(value, at) && !punct(value.get(at + 1), ":!")).then(|| name.clone())
+        }
+        _ => None,
     })
 }
 
@@ -435,7 +543,9 @@ fn future_tail(body: &Group, output: Type) -> Option<FutureTail> {
         }
     };
     let (hoisted, inner) = hoist(&inner);
+    let locals = locals(&before);
     Some(FutureTail {
+        locals,
         before: before.into_iter().collect(),
         in_call,
         keywords,
@@ -444,6 +554,43 @@ fn future_tail(body: &Group, output: Type) -> Option<FutureTail> {
         after: after.into_iter().collect(),
         output,
     })
+}
+
+/// The names that `let` statements bind, each as its last statement has it.
+fn locals(statements: &[TokenTree]) -> Vec<Local> {
+    let mut locals: Vec<Local> = Vec::new();
+    for (at, token) in statements.iter().enumerate() {
+        let statement = match at.checked_sub(1).map(|before| &statements[before]) {
+            Some(TokenTree::Ident(keyword)) => keyword != "if" && keyword != "while",
+            Some(TokenTree::Punct(punct)) => punct.as_char() != '&',
+            _ => true,
+        };
+        if !(statement && matches!(token, TokenTree::Ident(keyword) if keyword == "let")) {
+            continue;
+        }
+        let pattern = |input: ParseStream<'_>| {
+            let pat = Pat::parse_single(input)?;
+            input.parse::<TokenStream>()?;
+            Ok(pat)
+        };
+        let Ok(mut pat) = pattern.parse2(statements[at + 1..].iter().cloned().collect()) else { continue };
+        let cfgs = cfgs(&attributes_before(&statements[..at]));
+        each_binding(&mut pat, &mut |pat, _| {
+            locals.retain(|local| local.ident != pat.ident);
+            let (ident, mutable) = (pat.ident.clone(), is_mutable(pat));
+            locals.push(Local { ident, mutable, cfgs: cfgs.clone() });
+        });
+    }
+    locals
+}
+
+fn attributes_before(tokens: &[TokenTree]) -> Vec<Attribute> {
+    let pairs = tokens.rchunks_exact(2).take_while(|pair| {
+        matches!(pair, [TokenTree::Punct(hash), TokenTree::Group(list)]
+            if hash.as_char() == '#' && list.delimiter() == Delimiter::Bracket)
+    });
+    let start = tokens.len() - 2 * pairs.count();
+    Attribute::parse_outer.parse2(tokens[start..].iter().cloned().collect()).unwrap_or_default()
 }
 
 /// `.. async move { .. }` as what comes before, the keywords and the block.
@@ -620,7 +767,7 @@ pub(crate) fn why_not_sendable(ty: &Type, parameters: &[&Ident]) -> Option<Strin
                     "dyn" if !sendable => "is a trait object without `Send`".to_owned(),
                     "Self" => "depends on `Self`".to_owned(),
                     "Rc" | "MutexGuard" | "RwLockReadGuard" | "RwLockWriteGuard" | "Ref" | "RefMut" => {
-                        format!("has an `{name}`, which stays on its thread")
+                        format!("contains `{name}`, which stays on its thread")
                     }
                     _ if parameters.contains(&ident) => format!("depends on the type parameter `{name}`"),
                     _ => continue,

@@ -35,11 +35,17 @@ macro_rules! profiles {
             ///
             /// Every key of [`macro@resilient`] but `operation_type` may be written, and the environment may tune it.
             /// The trap is that of [`macro@resilient`]: an attempt must be safe to repeat.
+            ///
             #[doc = include_str!("../docs/timeout.md")]
+            ///
             #[doc = include_str!("../docs/retry.md")]
+            ///
             #[doc = include_str!("../docs/breaker.md")]
+            ///
             #[doc = include_str!("../docs/classify.md")]
+            ///
             #[doc = include_str!("../docs/operation.md")]
+            ///
             #[doc = include_str!("../docs/switches.md")]
             $name = $word;
         )+}
@@ -62,18 +68,26 @@ attributes! {
     ///
     /// The numbers of `"default"`: limit 5 s, 3 attempts, first wait 1 s, longest wait 60 s, 5 failures open the
     /// breaker for 60 s.
+    ///
     #[doc = include_str!("../docs/timeout.md")]
+    ///
     #[doc = include_str!("../docs/retry.md")]
+    ///
     #[doc = include_str!("../docs/breaker.md")]
+    ///
     #[doc = include_str!("../docs/classify.md")]
+    ///
     #[doc = include_str!("../docs/operation.md")]
+    ///
     #[doc = include_str!("../docs/switches.md")]
     ///
     /// # The traps
     ///
     /// The body may run several times, so an attempt must be safe to repeat. An argument it consumes needs
     /// `clone(argument)` (the compiler says "value moved in previous iteration of loop"), an argument declared `mut`
-    /// is a fresh copy in every attempt, and what it does to `&mut` arguments stays done.
+    /// is a fresh copy in every attempt, and what it does to `&mut` arguments stays done. The same goes for the
+    /// variables that a function returning a future makes in front of its `async move` block: they are made once, for
+    /// all attempts.
     ///
     /// A running sync function cannot be stopped. On a worker thread the caller goes on at the limit and the body runs
     /// to its end unseen; in place it is the late result that is refused. A time limit that is written on a function
@@ -178,8 +192,11 @@ attributes! {
     ///
     /// The trap: two functions that give one name different settings conflict; the first one called wins, and
     /// `resilient::validate()` reports it.
+    ///
     #[doc = include_str!("../docs/breaker.md")]
+    ///
     #[doc = include_str!("../docs/classify.md")]
+    ///
     #[doc = include_str!("../docs/operation.md")]
     ///
     /// ```ignore
@@ -201,12 +218,15 @@ attributes! {
     ///
     /// The trap: `max_attempts` counts the first call, `max_retries` does not. And the traps of [`macro@resilient`]:
     /// the body runs several times.
+    ///
     #[doc = include_str!("../docs/retry.md")]
+    ///
     #[doc = include_str!("../docs/classify.md")]
     ///
     /// | Time key | Value | Default |
     /// |---|---|---|
     /// | `deadline` | limit of the whole call, waits included | none |
+    ///
     #[doc = include_str!("../docs/operation.md")]
     ///
     /// ```ignore
@@ -225,7 +245,9 @@ attributes! {
     /// The trap: a running sync function cannot be stopped. With owned arguments it runs on a worker thread, its
     /// caller goes on at the limit and its late result is dropped; a function that borrows must say
     /// `timeout_mode = "deadline"`, which lets it finish and refuses a late result.
+    ///
     #[doc = include_str!("../docs/timeout.md")]
+    ///
     #[doc = include_str!("../docs/operation.md")]
     ///
     /// ```ignore
@@ -251,6 +273,7 @@ attributes! {
     /// | `min_samples` | samples before anything is said, from 1 | 10 |
     ///
     /// The trap: with fewer than `min_samples` samples the service is `unknown`, not healthy.
+    ///
     #[doc = include_str!("../docs/classify.md")]
     ///
     /// ```ignore

@@ -1,44 +1,34 @@
 //! The only file that spells where the expansion's items live.
 
-use proc_macro2::{Group, Span, TokenStream, TokenTree};
-use quote::{ToTokens, quote};
+use proc_macro2::{Span, TokenStream};
+use quote::quote_spanned;
 use syn::Path;
 
 /// The crate the user depends on, `::resilient` unless `crate = path` says otherwise.
 #[derive(Clone, Debug)]
 pub(crate) struct Paths {
-    root: TokenStream,
+    written: Option<Path>,
 }
 
 impl Paths {
-    pub(crate) fn new(written: Option<&Path>) -> Self {
-        Self { root: written.map_or_else(|| quote!(::resilient), ToTokens::to_token_stream) }
+    pub(crate) fn new(written: Option<Path>) -> Self {
+        Self { written }
+    }
+
+    /// Brings a written path in once, at its own place: a mistake in it is one mistake, shown there.
+    pub(crate) fn import(&self) -> Option<TokenStream> {
+        let path = self.written.as_ref()?;
+        Some(quote_spanned!(Span::mixed_site()=> use #path::__private as __resilient;))
     }
 
     /// The module of everything an expansion names, with its tokens at `span`.
-    ///
-    /// Each token keeps its own hygiene: a `$crate` written by a macro goes on meaning that macro's crate.
     pub(crate) fn private(&self, span: Span) -> TokenStream {
-        let module = quote!(::__private);
-        respan(self.root.clone(), span).into_iter().chain(respan(module, span)).collect()
+        if self.written.is_some() {
+            quote_spanned!(span=> __resilient)
+        } else {
+            quote_spanned!(span=> ::resilient::__private)
+        }
     }
-}
-
-fn respan(tokens: TokenStream, span: Span) -> TokenStream {
-    tokens
-        .into_iter()
-        .map(|token| match token {
-            TokenTree::Group(group) => {
-                let mut moved = Group::new(group.delimiter(), respan(group.stream(), span));
-                moved.set_span(span.resolved_at(group.span()));
-                TokenTree::Group(moved)
-            }
-            mut token => {
-                token.set_span(span.resolved_at(token.span()));
-                token
-            }
-        })
-        .collect()
 }
 
 #[cfg(test)]
@@ -50,10 +40,12 @@ mod tests {
     fn the_written_crate_replaces_ours() {
         let span = Span::call_site();
         assert_eq!(Paths::new(None).private(span).to_string(), ":: resilient :: __private");
-        let renamed = syn::parse_quote!(crate::vendor::resilient);
+        assert!(Paths::new(None).import().is_none());
+        let renamed = Paths::new(Some(syn::parse_quote!(crate::vendor::resilient)));
         assert_eq!(
-            Paths::new(Some(&renamed)).private(span).to_string(),
-            "crate :: vendor :: resilient :: __private"
+            renamed.import().unwrap().to_string(),
+            "use crate :: vendor :: resilient :: __private as __resilient ;"
         );
+        assert_eq!(renamed.private(span).to_string(), "__resilient");
     }
 }

@@ -80,6 +80,8 @@ pub(crate) enum RetryOnly {
 #[derive(Debug)]
 pub(crate) struct Setting {
     pub(crate) method: Ident,
+    /// The word it was written under.
+    pub(crate) key: Ident,
     pub(crate) value: TokenStream,
 }
 

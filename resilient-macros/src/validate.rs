@@ -1,22 +1,19 @@
 //! From what was written to what is legal: a [`Plan`], or every error at once.
 
-use std::fmt::Display;
-use std::ops::RangeInclusive;
-use std::time::Duration;
-
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{FnArg, LitStr, Type};
+use syn::{ExprPath, FnArg, LitStr, Type};
 
 use crate::args::{
-    Args, Backoff, Clones, Count, Exhausted, Float, Jitter, Key, Keyed, Length, Scope, Switch, Text,
+    Args, Backoff, Clones, Exhausted, Figure, Key, Keyed, Knowable, Known, Measure, Scope, Switch, Text,
     Threshold, TimeoutMode, Window, Written,
 };
 use crate::attributes::Layer;
 use crate::diagnostics::{Errors, list};
 use crate::item::{
-    Binding, GuardedFn, Shape, has_unique_borrow, mentions, receiver_is_owned, why_not_sendable,
+    Binding, GuardedFn, Local, Shape, has_unique_borrow, mentions, receiver_is_owned, use_of,
+    why_not_sendable,
 };
 use crate::paths::Paths;
 use crate::plan::{Breaker, Capture, Health, Judgement, Plan, Retry, RetryOnly, Setting, TimeLimit};
@@ -35,13 +32,10 @@ pub(crate) fn validate(
     texts_and_times(&args, errors);
     numbers(&args, errors);
     contradictions(&args, errors);
-    if layers.has(Layer::Health) && args.service.is_none() {
+    if layers.has(Layer::Health) && !args.has("service") && !args.has("service_name") {
         for health in written.iter().filter(|attribute| attribute.asks_for(Layer::Health)) {
             let name = health.word.name;
-            errors.at_span(
-                health.span,
-                format!("`#[{name}]` names the service: `#[{name}(\"external_api\")]`"),
-            );
+            errors.at(&health.place, format!("`#[{name}]` names the service: `#[{name}(\"external_api\")]`"));
         }
     }
 
@@ -63,11 +57,25 @@ pub(crate) fn validate(
     if let Some(clones) = &args.clones {
         check_clones(clones, &bindings, runs_again, function, errors);
     }
-    if !errors.is_empty() {
-        return None;
+    if let Some(fallback) = &args.fallback {
+        hidden_arguments(fallback, function, &shape, errors);
     }
     let captures = captures(bindings, &shape, limit, runs_again, &args, function);
-    Some(plan(written, args, &layers, shape, limit, captures))
+    let plan = plan(written, args, &layers, shape, limit, captures);
+    set_once(&plan, function, errors);
+    errors.is_empty().then_some(plan)
+}
+
+/// A setting belongs to the function, not to a call of it.
+fn set_once(plan: &Plan, function: &GuardedFn, errors: &mut Errors) {
+    let arguments = function.arguments();
+    let health = plan.health.iter().flat_map(|health| &health.settings);
+    for Setting { key, value, .. } in plan.settings.iter().chain(health) {
+        for used in arguments.iter().filter_map(|argument| use_of(value, argument)) {
+            let what = if used == "self" { "`self`".to_owned() } else { format!("the argument `{used}`") };
+            errors.at(&used, format!("`{key}` is set once for all calls; it cannot use {what}"));
+        }
+    }
 }
 
 /// The layers to generate. What is written decides; the environment only tunes numbers.
@@ -89,6 +97,8 @@ impl Layers {
             {
                 let own = own.word.name;
                 errors.at(key, format!("`{key} = false` contradicts `#[{own}]`; remove one of them"));
+                // Whichever goes: the keys of the layer are not what is wrong.
+                layers.push(layer);
             } else if off.is_none() && asking.peek().is_some() {
                 layers.push(layer);
             }
@@ -168,88 +178,94 @@ fn texts_and_times(args: &Args, errors: &mut Errors) {
     for written in [&args.operation_name, &args.name, &args.service].into_iter().flatten() {
         plain_name(errors, written);
     }
-    if let Some(timeout) = &args.timeout {
-        let hint = match timeout.name().as_str() {
-            "seconds" => "; to have no time limit leave the attribute out",
-            _ => "; to have no time limit write `enable_timeout = false`",
-        };
-        positive(errors, &timeout.key, &timeout.value, hint);
-    }
-    if let Some(deadline) = &args.deadline {
-        positive(errors, &deadline.key, &deadline.value, "; leave it out to have none");
-    }
-    let lengths = [
-        &args.max_delay,
-        &args.recovery_timeout,
-        &args.slow_call_duration,
-        &args.max_recovery_timeout,
-        &args.degraded_response_time,
-        &args.unhealthy_response_time,
-        &args.max_age,
-    ];
-    for length in lengths.into_iter().flatten() {
-        positive(errors, &length.key, &length.value, "");
+    let no_limit = match args.timeout.key() {
+        Some(key) if key == "seconds" => "; to have no time limit leave the attribute out",
+        _ => "; to have no time limit write `enable_timeout = false`",
+    };
+    let window = args.window.as_ref().and_then(|Keyed { key, value }| match value {
+        Window::Time(time) => Some((key, time.figure()?)),
+        Window::Calls(_) => None,
+    });
+    for (length, hint) in [
+        (args.timeout.known(), no_limit),
+        (args.deadline.known(), "; leave it out to have none"),
+        (args.max_delay.known(), ""),
+        (args.recovery_timeout.known(), ""),
+        (window, ""),
+        (args.slow_call_duration.known(), ""),
+        (args.max_recovery_timeout.known(), ""),
+        (args.degraded_response_time.known(), ""),
+        (args.unhealthy_response_time.known(), ""),
+        (args.max_age.known(), ""),
+    ] {
+        if let Some((key, figure)) = length
+            && figure.amount <= 0.0
+        {
+            errors.at(figure.written, format!("`{key}` must be greater than 0{hint}"));
+        }
     }
 }
 
 fn numbers(args: &Args, errors: &mut Errors) {
-    if let Some(attempts) = &args.attempts {
-        let (least, hint) = match attempts.name().as_str() {
-            "max_retries" => (0, ""),
-            _ => (1, "; it counts the first call: 1 is one attempt and no retry"),
-        };
-        at_least(errors, &attempts.key, &attempts.value, least, hint);
+    const RATE: &str = "must be over 0.0 and at most 1.0 (0.5 is 50 %)";
+    let (least, hint) = match args.attempts.key() {
+        Some(key) if key == "max_retries" => (0, ""),
+        _ => (1, "; it counts the first call: 1 is one attempt and no retry"),
+    };
+    for (count, least, hint) in [
+        (args.attempts.known(), least, hint),
+        (args.failure_threshold.known(), 1, "; to have no such rule write \"off\""),
+        (args.success_threshold.known(), 1, ""),
+        (args.window.known(), 1, ""),
+        (args.min_calls.known(), 1, ""),
+        (args.half_open_max_calls.known(), 1, ""),
+        (args.health_window.known(), 1, ""),
+        (args.min_samples.known(), 1, ""),
+    ] {
+        at_least(errors, count, least, hint);
     }
-    let counts = [
-        &args.success_threshold,
-        &args.min_calls,
-        &args.half_open_max_calls,
-        &args.health_window,
-        &args.min_samples,
-    ];
-    for count in counts.into_iter().flatten() {
-        at_least(errors, &count.key, &count.value, 1, "");
-    }
-    if let Some(Keyed { key, value: Threshold::Count(count) }) = &args.failure_threshold {
-        at_least(errors, key, count, 1, "; to have no such rule write \"off\"");
-    }
-    match &args.window {
-        Some(Keyed { key, value: Window::Calls(calls) }) => at_least(errors, key, calls, 1, ""),
-        Some(Keyed { key, value: Window::Time(time) }) => positive(errors, key, time, ""),
-        None => {}
-    }
-    for factor in [&args.exponential_base, &args.recovery_backoff].into_iter().flatten() {
-        in_range(errors, &factor.key, &factor.value, 1.0..=f64::MAX, "must be at least 1.0");
-    }
-    let rates =
-        [&args.failure_rate, &args.slow_call_rate, &args.degraded_error_rate, &args.unhealthy_error_rate];
-    for rate in rates.into_iter().flatten() {
-        let range = f64::MIN_POSITIVE..=1.0;
-        in_range(errors, &rate.key, &rate.value, range, "must be over 0.0 and at most 1.0");
-    }
-    if let Some(Keyed { key, value: Jitter::Share(share) }) = &args.jitter {
-        let allowed = "is a share of the delay and must be between 0.0 and 1.0";
-        in_range(errors, key, share, 0.0..=1.0, allowed);
-    }
-    if let Some(share) = &args.recovery_jitter {
-        in_range(errors, &share.key, &share.value, 0.0..=1.0, "must be between 0.0 and 1.0");
+    for (number, range, allowed) in [
+        (args.exponential_base.known(), 1.0..=f64::MAX, "must be at least 1.0"),
+        (args.recovery_backoff.known(), 1.0..=f64::MAX, "must be at least 1.0"),
+        (args.failure_rate.known(), f64::MIN_POSITIVE..=1.0, RATE),
+        (args.slow_call_rate.known(), f64::MIN_POSITIVE..=1.0, RATE),
+        (args.degraded_error_rate.known(), f64::MIN_POSITIVE..=1.0, RATE),
+        (args.unhealthy_error_rate.known(), f64::MIN_POSITIVE..=1.0, RATE),
+        (args.jitter.known(), 0.0..=1.0, "is a share of the delay and must be between 0.0 and 1.0"),
+        (args.recovery_jitter.known(), 0.0..=1.0, "must be between 0.0 and 1.0"),
+    ] {
+        if let Some((key, Figure { amount, text, written })) = number
+            && !range.contains(&amount)
+        {
+            errors.at(written, format!("`{key}` {allowed}, not {text}"));
+        }
     }
 }
 
 /// Keys that do not go together, or that do nothing alone.
 fn contradictions(args: &Args, errors: &mut Errors) {
-    ordered(errors, args.base_delay.as_ref(), args.max_delay.as_ref());
-    ordered(errors, args.timeout.as_ref(), args.deadline.as_ref());
-    ordered(errors, args.recovery_timeout.as_ref(), args.max_recovery_timeout.as_ref());
-    ordered(errors, args.degraded_response_time.as_ref(), args.unhealthy_response_time.as_ref());
-    if let (Some(base), Some(backoff)) = (args.exponential_base.key(), &args.backoff) {
-        let other = match &backoff.value {
-            Backoff::Word(word) if word.value() != "exponential" => Some(word.to_token_stream()),
-            Backoff::Function(function) => Some(function.to_token_stream()),
-            Backoff::Word(_) | Backoff::Value(_) => None,
-        };
-        if let Some(other) = other {
-            errors.at(base, format!("`{base}` has no effect with `backoff = {other}`; remove one of them"));
+    for (lesser, greater, is) in [
+        (args.base_delay.known(), args.max_delay.known(), "longer"),
+        (args.timeout.known(), args.deadline.known(), "longer"),
+        (args.recovery_timeout.known(), args.max_recovery_timeout.known(), "longer"),
+        (args.degraded_response_time.known(), args.unhealthy_response_time.known(), "longer"),
+        (args.degraded_error_rate.known(), args.unhealthy_error_rate.known(), "higher"),
+        (args.min_calls.known(), args.window.known(), "more"),
+        (args.min_samples.known(), args.health_window.known(), "more"),
+    ] {
+        ordered(errors, lesser, greater, is);
+    }
+    let other_backoff = args.backoff.as_ref().and_then(|backoff| match &backoff.value {
+        Backoff::Word(word) if word.value() != "exponential" => Some(word.to_token_stream()),
+        Backoff::Function(function) => Some(function.to_token_stream()),
+        Backoff::Word(_) | Backoff::Value(_) => None,
+    });
+    for (key, other) in [
+        (args.exponential_base.key(), other_backoff.map(|other| format!("backoff = {other}"))),
+        (args.exhausted.key(), args.fallback.key().map(Ident::to_string)),
+    ] {
+        if let (Some(key), Some(other)) = (key, other) {
+            errors.at(key, format!("`{key}` has no effect with `{other}`; remove one of them"));
         }
     }
     if let (Some(on), Some(rule)) = (args.retry_on.key(), args.retry_if.key()) {
@@ -261,32 +277,33 @@ fn contradictions(args: &Args, errors: &mut Errors) {
             ),
         );
     }
-    match (args.slow_call_rate.key(), args.slow_call_duration.key()) {
-        (Some(rate), None) => {
-            errors.at(rate, "`slow_call_rate` needs `slow_call_duration`, from which on a call is slow");
-        }
-        (None, Some(duration)) => {
-            errors.at(
-                duration,
-                "`slow_call_duration` needs `slow_call_rate`, the share of slow calls that is too many",
-            );
-        }
-        _ => {}
-    }
-    if args.failure_rate.is_none() && args.slow_call_rate.is_none() {
-        for key in [args.window.key(), args.min_calls.key()].into_iter().flatten() {
-            errors.at(
-                key,
-                format!("`{key}` needs `failure_rate` or `slow_call_rate`: nothing else looks at the window"),
-            );
+    for (key, partners, why) in [
+        (args.slow_call_rate.key(), ["slow_call_duration"].as_slice(), ", from which on a call is slow"),
+        (args.slow_call_duration.key(), &["slow_call_rate"], ", the share of slow calls that is too many"),
+        (
+            args.max_recovery_timeout.key(),
+            &["recovery_backoff"],
+            ": nothing else lengthens `recovery_timeout`",
+        ),
+        (args.window.key(), RATES, ": nothing else looks at the window"),
+        (args.min_calls.key(), RATES, ": nothing else looks at the window"),
+    ] {
+        if let Some(key) = key
+            && !partners.iter().any(|partner| args.has(partner))
+        {
+            errors.at(key, format!("`{key}` needs {}{why}", list(partners, "or")));
         }
     }
 }
 
+/// The rules that look at the window.
+const RATES: &[&str] = &["failure_rate", "slow_call_rate"];
+
 /// Where, and under which name, the author asked for a time limit; a profile's own is nobody's wish.
-fn asked_for_time(written: &[Written], args: &Args) -> Option<(Span, String)> {
+fn asked_for_time(written: &[Written], args: &Args) -> Option<(TokenStream, String)> {
     let own = written.iter().find(|attribute| attribute.asks_for(Layer::Timeout) && !attribute.word.whole);
-    let place = args.timeout.key().map(Ident::span).or(own.map(|own| own.span))?;
+    let place =
+        args.timeout.key().map(ToTokens::to_token_stream).or_else(|| own.map(|own| own.place.clone()))?;
     let name = own.map(|own| format!("#[{}]", own.word.name)).or(args.timeout.as_ref().map(Keyed::name))?;
     Some((place, name))
 }
@@ -382,8 +399,9 @@ fn plan(
         fallback,
         clones: _,
         krate,
+        spoilt: _,
     } = args;
-    let paths = Paths::new(krate.as_ref().map(|krate| &krate.value));
+    let paths = Paths::new(krate.map(|krate| krate.value));
     let profile = written.iter().find_map(|attribute| attribute.word.profile);
     let has_deadline = deadline.is_some();
     let settings = [
@@ -467,7 +485,7 @@ fn set<T: ToTokens>(method: &str, written: Option<Keyed<T>>) -> Option<Setting> 
 
 fn setting<T: ToTokens>(method: &str, Keyed { key, value }: Keyed<T>) -> Setting {
     let span = Span::mixed_site().located_at(key.span());
-    Setting { method: Ident::new(method, span), value: value.to_token_stream() }
+    Setting { method: Ident::new(method, span), key, value: value.to_token_stream() }
 }
 
 fn backoff_value(backoff: &Backoff, paths: &Paths) -> TokenStream {
@@ -501,13 +519,12 @@ fn attributes(written: &[Written], errors: &mut Errors) {
         let name = attribute.word.name;
         let before = &written[..at];
         if before.iter().any(|earlier| earlier.word.name == name) {
-            errors
-                .at_span(attribute.span, format!("`#[{name}]` is written twice; put its keys into one list"));
+            errors.at(&attribute.place, format!("`#[{name}]` is written twice; put its keys into one list"));
         } else if attribute.word.whole
             && let Some(earlier) = before.iter().find(|earlier| earlier.word.whole)
         {
-            errors.at_span(
-                attribute.span,
+            errors.at(
+                &attribute.place,
                 format!(
                     "`#[{}]` and `#[{name}]` both stand for a whole policy; keep one and give it the keys of the other",
                     earlier.word.name
@@ -563,54 +580,24 @@ fn plain_name(errors: &mut Errors, Keyed { key, value: Text(text) }: &Keyed<Text
     errors.at(text, format!("`{key}` is 1 to {LONGEST} of the characters A-Z a-z 0-9 _ . : -; {wrong}"));
 }
 
-fn positive(errors: &mut Errors, key: &Ident, length: &Length, hint: &str) {
-    if length.known() == Some(Duration::ZERO) {
-        errors.at_span(length.span(), format!("`{key}` must be greater than 0{hint}"));
+fn at_least(errors: &mut Errors, count: Known<'_>, least: u32, hint: &str) {
+    let most = u32::MAX - u32::from(least == 0);
+    let Some((key, Figure { amount, text, written })) = count else { return };
+    if amount < f64::from(least) {
+        errors.at(written, format!("`{key}` must be at least {least}, not {text}{hint}"));
+    } else if amount > f64::from(most) {
+        errors.at(written, format!("`{key}` must be at most {most}, not {text}"));
     }
 }
 
-fn at_least(errors: &mut Errors, key: &Ident, count: &Count, least: i128, hint: &str) {
-    let most = i128::from(u32::MAX) - i128::from(least == 0);
-    match count.known() {
-        Some((count, span)) if count < least => {
-            errors.at_span(span, format!("`{key}` must be at least {least}, not {count}{hint}"));
-        }
-        Some((count, span)) if count > most => {
-            errors.at_span(span, format!("`{key}` must be at most {most}, not {count}"));
-        }
-        _ => {}
-    }
-}
-
-fn in_range(
-    errors: &mut Errors,
-    key: &Ident,
-    written: &Float,
-    range: RangeInclusive<f64>,
-    allowed: impl Display,
-) {
-    if let Float::Known { value, text, span } = written
-        && !range.contains(value)
+fn ordered(errors: &mut Errors, lesser: Known<'_>, greater: Known<'_>, is: &str) {
+    if let (Some((key, lesser)), Some((than, greater))) = (lesser, greater)
+        && lesser.amount > greater.amount
+        && greater.amount > 0.0
     {
-        errors.at_span(*span, format!("`{key}` {allowed}, not {text}"));
-    }
-}
-
-fn ordered(errors: &mut Errors, shorter: Option<&Keyed<Length>>, longer: Option<&Keyed<Length>>) {
-    if let (Some(shorter), Some(longer)) = (shorter, longer)
-        && let (Some(short), Some(long)) = (shorter.value.known(), longer.value.known())
-        && short > long
-        && !long.is_zero()
-    {
-        errors.at_span(
-            shorter.value.span(),
-            format!(
-                "`{}` ({}) is longer than `{}` ({})",
-                shorter.key,
-                shorter.value.text(),
-                longer.key,
-                longer.value.text()
-            ),
+        errors.at(
+            lesser.written,
+            format!("`{key}` ({}) is {is} than `{than}` ({})", lesser.text, greater.text),
         );
     }
 }
@@ -620,7 +607,7 @@ fn time_limit(
     function: &GuardedFn,
     shape: &Shape,
     mode: Option<&Keyed<TimeoutMode>>,
-    asked: Option<(Span, String)>,
+    asked: Option<(TokenStream, String)>,
     errors: &mut Errors,
 ) -> Option<TimeLimit> {
     if !matches!(shape, Shape::Sync) {
@@ -644,9 +631,9 @@ fn time_limit(
             );
             None
         }
-        (None, Some((_, why)), Some((span, written))) => {
-            errors.at_span(
-                span,
+        (None, Some((_, why)), Some((place, written))) => {
+            errors.at(
+                place,
                 format!(
                     "`{written}` cannot interrupt `{name}`: {why}; write `timeout_mode = \"deadline\"` (it runs in place \
                      and a late result is a timeout), or take and return owned values (it runs on a worker thread)"
@@ -661,7 +648,9 @@ fn time_limit(
 fn stays_here(function: &GuardedFn) -> Option<(TokenStream, String)> {
     let parameters = function.type_parameters();
     let argument = function.sig.inputs.iter().find_map(|argument| match argument {
-        FnArg::Receiver(receiver) => Some((receiver.to_token_stream(), "it takes `self`".to_owned())),
+        FnArg::Receiver(receiver) => {
+            Some((receiver.to_token_stream(), format!("it takes `{}`", compact(receiver))))
+        }
         FnArg::Typed(typed) => why_not_sendable(&typed.ty, &parameters)
             .map(|why| (typed.to_token_stream(), format!("`{}` {why}", compact(&typed.pat)))),
     });
@@ -673,7 +662,7 @@ fn stays_here(function: &GuardedFn) -> Option<(TokenStream, String)> {
 }
 
 fn compact(tokens: &impl ToTokens) -> String {
-    tokens.to_token_stream().to_string()
+    tokens.to_token_stream().to_string().replace("& ", "&")
 }
 
 /// What cannot be done twice.
@@ -708,6 +697,22 @@ fn unchanged_receiver(function: &GuardedFn, errors: &mut Errors) {
                 "`{}` may run its body again, and a changed `self` would be changed for the next attempt too; \
                  take `self` and change a copy inside",
                 function.sig.ident
+            ),
+        );
+    }
+}
+
+/// The fallback is called inside the block, where a local of an argument's name would go in its place.
+fn hidden_arguments(fallback: &Keyed<ExprPath>, function: &GuardedFn, shape: &Shape, errors: &mut Errors) {
+    let Shape::Future(tail) = shape else { return };
+    let arguments = function.arguments();
+    for Local { ident, .. } in tail.locals.iter().filter(|local| arguments.contains(&local.ident)) {
+        errors.at(
+            ident,
+            format!(
+                "`{ident}` hides the argument that `{} = {}` is called with; give it another name",
+                fallback.key,
+                compact(&fallback.value)
             ),
         );
     }

@@ -2,14 +2,14 @@
 
 mod value;
 
-use proc_macro2::{Ident, Span};
+use proc_macro2::{Ident, TokenStream};
 use syn::ext::IdentExt;
 use syn::parse::ParseStream;
 use syn::{ExprPath, Path, Token, token};
 
 pub(crate) use value::{
-    Backoff, Clones, Count, Exhausted, Flag, Float, Jitter, Length, Pattern, Rule, Scope, Switch, Text,
-    Threshold, TimeoutMode, Value, Window,
+    Backoff, Clones, Count, Exhausted, Figure, Flag, Float, Jitter, Length, Measure, Pattern, Rule, Scope,
+    Switch, Text, Threshold, TimeoutMode, Value, Window,
 };
 
 use crate::attributes::{Group, LATER, Layer, WORDS, Word, foreign};
@@ -40,24 +40,48 @@ impl<T> Key for Option<Keyed<T>> {
     }
 }
 
+/// A field's value where it is known while compiling, with its key.
+pub(crate) type Known<'a> = Option<(&'a Ident, Figure<'a>)>;
+
+/// A field that may be known while compiling.
+pub(crate) trait Knowable {
+    fn known(&self) -> Known<'_>;
+}
+
+impl<T: Measure> Knowable for Option<Keyed<T>> {
+    fn known(&self) -> Known<'_> {
+        let Keyed { key, value } = self.as_ref()?;
+        Some((key, value.figure()?))
+    }
+}
+
 macro_rules! args {
     ($($field:ident: $value:ty { $($group:ident: $word:literal),+ })+) => {
         /// Every key there is. A field is filled once, under whichever of its words was written.
         #[derive(Debug, Default)]
         pub(crate) struct Args {
             $(pub(crate) $field: Option<Keyed<$value>>,)+
+            /// Keys whose value could not be read: written, and complained about already.
+            pub(crate) spoilt: Vec<String>,
         }
 
         impl Args {
             /// Every word, and the group that decides which attributes accept it.
             pub(crate) const KEYS: &[(&str, Group)] = &[$($(($word, Group::$group),)+)+];
 
+            /// Whether `word` was written, readable or not.
+            pub(crate) fn has(&self, word: &str) -> bool {
+                $(self.$field.key().is_some_and(|key| key == word) ||)+ self.spoilt.iter().any(|spoilt| spoilt == word)
+            }
+
             /// Reads the value of `key`; `Ok(false)` when no attribute with these groups has such a key.
             fn read(&mut self, groups: &[Group], key: &Ident, input: ParseStream<'_>) -> syn::Result<bool> {
                 let word = key.unraw().to_string();
                 $($(
                     if word == $word && groups.contains(&Group::$group) {
-                        return set(&mut self.$field, key, input).map(|()| true);
+                        return set(&mut self.$field, key, input)
+                            .inspect_err(|_| self.spoilt.push(word))
+                            .map(|()| true);
                     }
                 )+)+
                 Ok(false)
@@ -68,7 +92,9 @@ macro_rules! args {
                 let key = Ident::new(word, input.span());
                 $($(
                     if word == $word {
-                        return fill(&mut self.$field, &key, Value::parse(&key, input)?);
+                        return Value::parse(&key, input)
+                            .inspect_err(|_| self.spoilt.push(word.to_owned()))
+                            .and_then(|value| fill(&mut self.$field, &key, value));
                     }
                 )+)+
                 Err(input.error("expected a key"))
@@ -147,10 +173,10 @@ fn fill<T>(slot: &mut Option<Keyed<T>>, key: &Ident, value: T) -> syn::Result<()
 }
 
 /// An attribute on the function, with where it stands.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Written {
     pub(crate) word: &'static Word,
-    pub(crate) span: Span,
+    pub(crate) place: TokenStream,
 }
 
 impl Written {
@@ -166,10 +192,8 @@ pub(crate) fn read(
     errors: &mut Errors,
     input: ParseStream<'_>,
 ) -> syn::Result<()> {
-    if let Some(leading) = word.leading
-        && leads(input)
-    {
-        match args.read_leading(leading, input) {
+    if word.leads && leads(input) {
+        match args.read_leading(word.unkeyed, input) {
             Ok(()) => expect_comma(&format!("the leading value of `#[{}]`", word.name), errors, input)?,
             Err(error) => {
                 errors.push(error);
@@ -183,7 +207,7 @@ pub(crate) fn read(
             continue;
         }
         if !input.peek(syn::Ident::peek_any) {
-            errors.push(input.error(format!("expected a key such as `{}`", example(word))));
+            errors.push(input.error(format!("expected a key such as `{}`", word.unkeyed)));
             skip_to_comma(input)?;
             continue;
         }
@@ -226,10 +250,6 @@ fn leads(input: ParseStream<'_>) -> bool {
         .call(syn::Ident::parse_any)
         .is_ok_and(|key| Args::KEYS.iter().any(|(word, _)| key == word) || key == "crate");
     input.peek2(Token![::]) || (!known && !input.peek2(Token![=]) && !input.peek2(token::Paren))
-}
-
-fn example(word: &Word) -> &'static str {
-    Args::KEYS.iter().find(|(_, group)| word.groups.contains(group)).map_or("crate", |(key, _)| key)
 }
 
 /// What to write instead of a key this attribute does not have.

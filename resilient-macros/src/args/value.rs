@@ -29,10 +29,46 @@ pub(crate) trait Value: Sized {
 
 /// A literal, or an expression whose value is only known later.
 enum Scalar {
-    Number { text: String, value: f64, whole: Option<i128>, span: Span },
+    Number { text: String, value: f64, whole: Option<i128>, written: Expr },
     Text(LitStr),
-    Bool(bool, Span),
+    Bool(syn::LitBool),
     Later(Expr),
+}
+
+impl Scalar {
+    /// That this is not what the key takes.
+    fn refused(self, key: &Ident, takes: &str) -> syn::Error {
+        let refuse = |tokens: &dyn ToTokens, what: String| {
+            syn::Error::new_spanned(tokens.to_token_stream(), format!("`{key}` takes {takes}, not {what}"))
+        };
+        match &self {
+            Self::Number { text, written, .. } => refuse(written, text.clone()),
+            Self::Text(text) => refuse(text, format!("\"{}\"", text.value())),
+            Self::Bool(truth) => refuse(truth, truth.value.to_string()),
+            Self::Later(expr) => refuse(expr, format!("`{}`", expr.to_token_stream())),
+        }
+    }
+}
+
+/// For people who know libraries that want quotes here.
+fn unquoted(key: &Ident, takes: &str, text: &LitStr) -> String {
+    format!("`{key}` takes {takes}, without quotes: `{key} = {}`", text.value())
+}
+
+fn literal(text: LitStr) -> Expr {
+    Expr::Lit(syn::ExprLit { attrs: Vec::new(), lit: Lit::Str(text) })
+}
+
+/// A value that is compared with others and with limits: how much it is, how it reads, where it stands.
+pub(crate) struct Figure<'a> {
+    pub(crate) amount: f64,
+    pub(crate) text: String,
+    pub(crate) written: &'a Expr,
+}
+
+/// What is known while compiling.
+pub(crate) trait Measure {
+    fn figure(&self) -> Option<Figure<'_>>;
 }
 
 fn scalar(key: &Ident, input: ParseStream<'_>) -> syn::Result<Scalar> {
@@ -51,9 +87,11 @@ fn classify(key: &Ident, expr: &Expr) -> Option<syn::Result<Scalar>> {
                 text: format!("-{text}"),
                 value: -value,
                 whole: whole.map(|whole| -whole),
-                span: expr.span(),
+                written: expr.clone(),
             })),
-            other => Some(other),
+            Err(error) => Some(Err(error)),
+            // The compiler knows best what is wrong with `-true`.
+            Ok(_) => None,
         },
         Expr::Lit(literal) => {
             let number = |text: &str, suffix: &str, whole: Option<i128>| {
@@ -64,13 +102,13 @@ fn classify(key: &Ident, expr: &Expr) -> Option<syn::Result<Scalar>> {
                         format!("write a value with a unit in quotes: `{key} = \"{text}{suffix}\"`"),
                     ));
                 }
-                Ok(Some(Scalar::Number { text: text.to_owned(), value, whole, span: literal.span() }))
+                Ok(Some(Scalar::Number { text: text.to_owned(), value, whole, written: expr.clone() }))
             };
             let read = match &literal.lit {
                 Lit::Int(int) => number(int.base10_digits(), int.suffix(), int.base10_parse().ok()),
                 Lit::Float(float) => number(float.base10_digits(), float.suffix(), None),
                 Lit::Str(text) => Ok(Some(Scalar::Text(text.clone()))),
-                Lit::Bool(truth) => Ok(Some(Scalar::Bool(truth.value, truth.span))),
+                Lit::Bool(truth) => Ok(Some(Scalar::Bool(truth.clone()))),
                 _ => Ok(None),
             };
             read.transpose()
@@ -98,7 +136,8 @@ fn is_type(suffix: &str) -> bool {
     )
 }
 
-fn word<'a>(key: &Ident, text: &LitStr, words: &[&'a str]) -> syn::Result<&'a str> {
+/// The one of `words` that was written; `or` is what else the key takes.
+fn word<'a>(key: &Ident, text: &LitStr, or: &str, words: &[&'a str]) -> syn::Result<&'a str> {
     let written = text.value();
     if let Some(word) = words.iter().find(|word| **word == written) {
         return Ok(word);
@@ -106,7 +145,10 @@ fn word<'a>(key: &Ident, text: &LitStr, words: &[&'a str]) -> syn::Result<&'a st
     let meant = nearest(&written.to_ascii_lowercase(), words.iter().copied())
         .map_or_else(String::new, |near| format!("; did you mean \"{near}\"?"));
     let allowed: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
-    Err(syn::Error::new_spanned(text, format!("`{key}` takes {}, not \"{written}\"{meant}", plain(&allowed))))
+    Err(syn::Error::new_spanned(
+        text,
+        format!("`{key}` takes {or}{}, not \"{written}\"{meant}", plain(&allowed)),
+    ))
 }
 
 fn plain(words: &[String]) -> String {
@@ -135,30 +177,17 @@ impl ToTokens for Text {
 /// A length of time: seconds, `"250ms"`, or an expression.
 #[derive(Clone, Debug)]
 pub(crate) enum Length {
-    Known { time: Duration, text: String, span: Span },
+    Known { time: Duration, text: String, written: Expr },
     Later(Expr),
 }
 
-impl Length {
-    pub(crate) fn known(&self) -> Option<Duration> {
+impl Measure for Length {
+    fn figure(&self) -> Option<Figure<'_>> {
         match self {
-            Self::Known { time, .. } => Some(*time),
+            Self::Known { time, text, written } => {
+                Some(Figure { amount: time.as_secs_f64(), text: text.clone(), written })
+            }
             Self::Later(_) => None,
-        }
-    }
-
-    pub(crate) fn span(&self) -> Span {
-        match self {
-            Self::Known { span, .. } => *span,
-            Self::Later(expr) => expr.span(),
-        }
-    }
-
-    /// As it was written.
-    pub(crate) fn text(&self) -> String {
-        match self {
-            Self::Known { text, .. } => text.clone(),
-            Self::Later(expr) => expr.to_token_stream().to_string(),
         }
     }
 }
@@ -166,20 +195,22 @@ impl Length {
 impl Value for Length {
     fn parse(key: &Ident, input: ParseStream<'_>) -> syn::Result<Self> {
         match scalar(key, input)? {
-            Scalar::Number { value, span, text, .. } => match Duration::try_from_secs_f64(value) {
-                Ok(time) => Ok(Self::Known { time, text: format!("{text} s"), span }),
-                Err(_) if value < 0.0 => Err(syn::Error::new(
-                    span,
+            Scalar::Number { value, written, text, .. } => match Duration::try_from_secs_f64(value) {
+                Ok(time) => Ok(Self::Known { time, text: format!("{text} s"), written }),
+                Err(_) if value < 0.0 => Err(syn::Error::new_spanned(
+                    written,
                     format!("`{key}` is a length of time and cannot be negative, as {text} is"),
                 )),
-                Err(_) => Err(syn::Error::new(span, format!("`{key}` is too long: {text} s"))),
+                Err(_) => Err(syn::Error::new_spanned(written, format!("`{key}` is too long: {text} s"))),
             },
             Scalar::Text(text) => match humantime::parse_duration(text.value().trim()) {
-                Ok(time) => Ok(Self::Known { time, text: text.value().trim().to_owned(), span: text.span() }),
+                Ok(time) => {
+                    Ok(Self::Known { time, text: text.value().trim().to_owned(), written: literal(text) })
+                }
                 Err(_) => Err(syn::Error::new_spanned(&text, length_mistake(key, text.value().trim()))),
             },
-            Scalar::Bool(_, span) => Err(syn::Error::new(
-                span,
+            Scalar::Bool(truth) => Err(syn::Error::new_spanned(
+                truth,
                 format!("`{key}` takes a number of seconds or a length such as \"250ms\", not a bool"),
             )),
             Scalar::Later(expr) => Ok(Self::Later(expr)),
@@ -200,12 +231,13 @@ impl ToTokens for Length {
     fn to_tokens(&self, tokens: &mut TokenStream) {
         match self {
             Self::Later(expr) => expr.to_tokens(tokens),
-            Self::Known { time, span, .. } => {
+            Self::Known { time, written, .. } => {
+                let span = written.span();
                 let whole = time.as_secs();
                 let nanos = u64::try_from(time.as_nanos()).ok();
                 match (time.subsec_nanos(), nanos) {
-                    (0, _) | (_, None) => quote_spanned!(*span=> ::core::time::Duration::from_secs(#whole)),
-                    (_, Some(nanos)) => quote_spanned!(*span=> ::core::time::Duration::from_nanos(#nanos)),
+                    (0, _) | (_, None) => quote_spanned!(span=> ::core::time::Duration::from_secs(#whole)),
+                    (_, Some(nanos)) => quote_spanned!(span=> ::core::time::Duration::from_nanos(#nanos)),
                 }
                 .to_tokens(tokens);
             }
@@ -216,14 +248,16 @@ impl ToTokens for Length {
 /// A whole number, or an expression.
 #[derive(Clone, Debug)]
 pub(crate) enum Count {
-    Known { count: i128, span: Span },
+    Known { count: i128, written: Expr },
     Later(Expr),
 }
 
-impl Count {
-    pub(crate) fn known(&self) -> Option<(i128, Span)> {
+impl Measure for Count {
+    fn figure(&self) -> Option<Figure<'_>> {
         match self {
-            Self::Known { count, span } => Some((*count, *span)),
+            Self::Known { count, written } => {
+                Some(Figure { amount: *count as f64, text: count.to_string(), written })
+            }
             Self::Later(_) => None,
         }
     }
@@ -236,25 +270,21 @@ impl Value for Count {
 }
 
 fn count(key: &Ident, written: Scalar, takes: &str) -> syn::Result<Count> {
-    let refuse =
-        |span, what: String| Err(syn::Error::new(span, format!("`{key}` takes {takes}, not {what}")));
     match written {
-        Scalar::Number { whole: Some(count), span, .. } => Ok(Count::Known { count, span }),
-        Scalar::Number { text, span, .. } => refuse(span, text),
-        Scalar::Text(text) => refuse(text.span(), format!("\"{}\"", text.value())),
-        Scalar::Bool(truth, span) => refuse(span, truth.to_string()),
+        Scalar::Number { whole: Some(count), written, .. } => Ok(Count::Known { count, written }),
         Scalar::Later(expr) => Ok(Count::Later(expr)),
+        other => Err(other.refused(key, takes)),
     }
 }
 
 impl ToTokens for Count {
     fn to_tokens(&self, tokens: &mut TokenStream) {
         match self {
-            Self::Known { count, span } => {
+            Self::Known { count, written } => {
                 // Ranges were checked: it fits.
                 let mut literal =
                     proc_macro2::Literal::u32_unsuffixed(u32::try_from(*count).unwrap_or(u32::MAX));
-                literal.set_span(*span);
+                literal.set_span(written.span());
                 literal.to_tokens(tokens);
             }
             Self::Later(expr) => expr.to_tokens(tokens),
@@ -269,6 +299,15 @@ pub(crate) enum Threshold {
     Count(Count),
 }
 
+impl Measure for Threshold {
+    fn figure(&self) -> Option<Figure<'_>> {
+        match self {
+            Self::Off(_) => None,
+            Self::Count(count) => count.figure(),
+        }
+    }
+}
+
 impl Value for Threshold {
     fn parse(key: &Ident, input: ParseStream<'_>) -> syn::Result<Self> {
         match scalar(key, input)? {
@@ -281,19 +320,27 @@ impl Value for Threshold {
 /// A number, or an expression.
 #[derive(Clone, Debug)]
 pub(crate) enum Float {
-    Known { value: f64, text: String, span: Span },
+    Known { value: f64, text: String, written: Expr },
     Later(Expr),
+}
+
+impl Measure for Float {
+    fn figure(&self) -> Option<Figure<'_>> {
+        match self {
+            Self::Known { value, text, written } => {
+                Some(Figure { amount: *value, text: text.clone(), written })
+            }
+            Self::Later(_) => None,
+        }
+    }
 }
 
 impl Value for Float {
     fn parse(key: &Ident, input: ParseStream<'_>) -> syn::Result<Self> {
-        let refuse =
-            |span, what: String| Err(syn::Error::new(span, format!("`{key}` takes a number, not {what}")));
         match scalar(key, input)? {
-            Scalar::Number { value, text, span, .. } => Ok(Self::Known { value, text, span }),
-            Scalar::Text(text) => refuse(text.span(), format!("\"{}\"", text.value())),
-            Scalar::Bool(truth, span) => refuse(span, truth.to_string()),
+            Scalar::Number { value, text, written, .. } => Ok(Self::Known { value, text, written }),
             Scalar::Later(expr) => Ok(Self::Later(expr)),
+            other => Err(other.refused(key, "a number")),
         }
     }
 }
@@ -301,7 +348,7 @@ impl Value for Float {
 impl ToTokens for Float {
     fn to_tokens(&self, tokens: &mut TokenStream) {
         match self {
-            Self::Known { value, span, .. } => float(*value, *span).to_tokens(tokens),
+            Self::Known { value, written, .. } => float(*value, written.span()).to_tokens(tokens),
             Self::Later(expr) => expr.to_tokens(tokens),
         }
     }
@@ -318,7 +365,7 @@ fn float(value: f64, span: Span) -> proc_macro2::Literal {
 /// `jitter`: a switch, a word, or a share of the delay.
 #[derive(Clone, Debug)]
 pub(crate) enum Jitter {
-    Switch(bool, Span),
+    Switch(syn::LitBool),
     Word(LitStr),
     Share(Float),
 }
@@ -327,20 +374,24 @@ impl Jitter {
     const WORDS: [&'static str; 2] = ["full", "decorrelated"];
 }
 
+impl Measure for Jitter {
+    fn figure(&self) -> Option<Figure<'_>> {
+        match self {
+            Self::Share(share) => share.figure(),
+            Self::Switch(_) | Self::Word(_) => None,
+        }
+    }
+}
+
 impl Value for Jitter {
     fn parse(key: &Ident, input: ParseStream<'_>) -> syn::Result<Self> {
         Ok(match scalar(key, input)? {
-            Scalar::Bool(on, span) => Self::Switch(on, span),
+            Scalar::Bool(on) => Self::Switch(on),
             Scalar::Text(text) => {
-                word(key, &text, &Self::WORDS).map_err(|error| {
-                    syn::Error::new(
-                        error.span(),
-                        format!("{error}; it may also be `true`, `false` or a share such as 0.1"),
-                    )
-                })?;
+                word(key, &text, "`true`, `false`, a share such as 0.1, ", &Self::WORDS)?;
                 Self::Word(text)
             }
-            Scalar::Number { value, text, span, .. } => Self::Share(Float::Known { value, text, span }),
+            Scalar::Number { value, text, written, .. } => Self::Share(Float::Known { value, text, written }),
             Scalar::Later(expr) => Self::Share(Float::Later(expr)),
         })
     }
@@ -349,7 +400,7 @@ impl Value for Jitter {
 impl ToTokens for Jitter {
     fn to_tokens(&self, tokens: &mut TokenStream) {
         match self {
-            Self::Switch(on, span) => syn::LitBool::new(*on, *span).to_tokens(tokens),
+            Self::Switch(on) => on.to_tokens(tokens),
             Self::Word(text) => text.to_tokens(tokens),
             Self::Share(share) => share.to_tokens(tokens),
         }
@@ -372,17 +423,15 @@ impl Value for Backoff {
     fn parse(key: &Ident, input: ParseStream<'_>) -> syn::Result<Self> {
         match scalar(key, input)? {
             Scalar::Text(text) => {
-                word(key, &text, &Self::WORDS)?;
+                word(key, &text, "", &Self::WORDS)?;
                 Ok(Self::Word(text))
             }
             Scalar::Later(expr) => {
                 Ok(if is_function(&expr) { Self::Function(expr) } else { Self::Value(expr) })
             }
-            Scalar::Number { span, .. } | Scalar::Bool(_, span) => Err(syn::Error::new(
-                span,
-                format!(
-                    "`{key}` takes \"constant\", \"linear\", \"exponential\", \"fibonacci\" or the path of a function"
-                ),
+            other => Err(other.refused(
+                key,
+                "\"constant\", \"linear\", \"exponential\", \"fibonacci\" or the path of a function",
             )),
         }
     }
@@ -407,6 +456,16 @@ fn is_function(expr: &Expr) -> bool {
 pub(crate) enum Window {
     Calls(Count),
     Time(Length),
+}
+
+/// A window of time holds any number of calls.
+impl Measure for Window {
+    fn figure(&self) -> Option<Figure<'_>> {
+        match self {
+            Self::Calls(calls) => calls.figure(),
+            Self::Time(_) => None,
+        }
+    }
 }
 
 impl Value for Window {
@@ -479,7 +538,7 @@ macro_rules! words {
                     let quoted: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
                     return Err(input.error(format!("`{key}` takes {}", plain(&quoted))));
                 }
-                match word(key, &input.parse()?, &words)? {
+                match word(key, &input.parse()?, "", &words)? {
                     $($word => Ok(Self::$variant),)+
                     _ => Err(input.error("unknown word")),
                 }
@@ -547,32 +606,50 @@ impl Value for Rule {
     fn parse(key: &Ident, input: ParseStream<'_>) -> syn::Result<Self> {
         match scalar(key, input)? {
             Scalar::Later(expr) => Ok(Self(expr)),
-            Scalar::Text(text) => Err(syn::Error::new_spanned(
-                &text,
-                format!("`{key}` takes a path or a closure, without quotes: `{key} = {}`", text.value()),
-            )),
-            Scalar::Number { span, .. } | Scalar::Bool(_, span) => {
-                Err(syn::Error::new(span, format!("`{key}` takes a path or a closure: `{key} = |value| ..`")))
+            Scalar::Text(text) => {
+                Err(syn::Error::new_spanned(&text, unquoted(key, "a path or a closure", &text)))
+            }
+            other => {
+                let about = if key == "failure_if" { "value" } else { "error" };
+                Err(other.refused(key, &format!("a path or a closure such as `|{about}| ..`")))
             }
         }
     }
 }
 
+/// What a macro passed on as `$path` or `$expr` comes in a group that nobody sees.
+fn ungrouped(expr: Expr) -> Expr {
+    match expr {
+        Expr::Group(group) => ungrouped(*group.expr),
+        other => other,
+    }
+}
+
 impl Value for ExprPath {
     fn parse(key: &Ident, input: ParseStream<'_>) -> syn::Result<Self> {
-        let mistake = |span| {
-            syn::Error::new(span, format!("`{key}` takes the path of a function that has the same arguments"))
-        };
-        match input.parse::<Expr>().map_err(|error| mistake(error.span()))? {
-            Expr::Path(path) => Ok(path),
-            other => Err(mistake(other.span())),
+        const TAKES: &str = "the path of a function that has the same arguments";
+        match scalar(key, input)? {
+            Scalar::Later(expr) => match ungrouped(expr) {
+                Expr::Path(path) => Ok(path),
+                other => Err(syn::Error::new_spanned(other, format!("`{key}` takes {TAKES}"))),
+            },
+            Scalar::Text(text) => {
+                Err(syn::Error::new_spanned(&text, unquoted(key, "the path of a function", &text)))
+            }
+            other => Err(other.refused(key, TAKES)),
         }
     }
 }
 
 impl Value for Path {
-    fn parse(_: &Ident, input: ParseStream<'_>) -> syn::Result<Self> {
-        input.call(Path::parse_mod_style)
+    fn parse(key: &Ident, input: ParseStream<'_>) -> syn::Result<Self> {
+        if let Ok(text) = input.fork().parse::<LitStr>() {
+            return Err(syn::Error::new_spanned(&text, unquoted(key, "a path", &text)));
+        }
+        let place = input.fork();
+        input
+            .call(Path::parse_mod_style)
+            .map_err(|_| place.error(format!("`{key}` takes a path: `{key} = resilient`")))
     }
 }
 

@@ -138,7 +138,11 @@ const FOREIGN: &[(&[&str], &str)] = &[
     ),
     (&["success_max", "successes", "reset_after"], "`success_threshold`"),
     // Everything else
-    (&["limit", "timeout_ms", "timeout_secs", "time_limit", "timeout_duration_ms"], "`timeout`"),
+    (&["limit", "timeout_secs", "time_limit"], "`timeout`"),
+    (
+        &["milliseconds", "millis", "ms", "timeout_ms", "timeout_millis", "timeout_duration_ms"],
+        "`timeout = \"500ms\"`",
+    ),
     (&["fallback_method", "fallback_function", "fallback_to"], "`fallback`"),
     (&["operation", "op", "label"], "`operation_name`"),
     (&["profile", "kind", "op_type"], "`operation_type`, or the profile's own attribute"),

@@ -46,8 +46,10 @@ pub(crate) struct Word {
     pub(crate) profile: Option<&'static str>,
     pub(crate) layers: &'static [Layer],
     pub(crate) groups: &'static [Group],
-    /// The key that a leading value without a key fills.
-    pub(crate) leading: Option<&'static str>,
+    /// The key that is meant by a value without one.
+    pub(crate) unkeyed: &'static str,
+    /// Whether its list may start with such a value.
+    pub(crate) leads: bool,
 }
 
 const POLICY: &[Layer] = &[Layer::Retry, Layer::Breaker, Layer::Timeout];
@@ -75,7 +77,8 @@ const fn profile(name: &'static str, operation_type: &'static str) -> Word {
         profile: Some(operation_type),
         layers: POLICY,
         groups: PROFILE_KEYS,
-        leading: None,
+        unkeyed: "operation_name",
+        leads: false,
     }
 }
 
@@ -99,7 +102,8 @@ pub(crate) static RESILIENT: Word = Word {
         Group::Clone,
         Group::Crate,
     ],
-    leading: None,
+    unkeyed: "operation_name",
+    leads: false,
 };
 
 pub(crate) static DATABASE: Word = profile("database_resilient", "database");
@@ -123,7 +127,8 @@ pub(crate) static BREAKER: Word = Word {
         Group::Clone,
         Group::Crate,
     ],
-    leading: None,
+    unkeyed: "name",
+    leads: false,
 };
 
 pub(crate) static RETRY: Word = Word {
@@ -142,7 +147,8 @@ pub(crate) static RETRY: Word = Word {
         Group::Clone,
         Group::Crate,
     ],
-    leading: None,
+    unkeyed: "max_retries",
+    leads: false,
 };
 
 pub(crate) static TIMEOUT: Word = Word {
@@ -161,7 +167,8 @@ pub(crate) static TIMEOUT: Word = Word {
         Group::Clone,
         Group::Crate,
     ],
-    leading: Some("seconds"),
+    unkeyed: "seconds",
+    leads: true,
 };
 
 pub(crate) static HEALTH: Word = Word {
@@ -170,7 +177,8 @@ pub(crate) static HEALTH: Word = Word {
     profile: None,
     layers: &[Layer::Health],
     groups: &[Group::Name, Group::Type, Group::Health, Group::Classify, Group::Crate],
-    leading: Some("service"),
+    unkeyed: "service",
+    leads: true,
 };
 
 /// Every attribute of the crate.

@@ -63,8 +63,11 @@ fn an_async_function_is_tried_in_a_loop_around_its_body() {
                 #site
                 let mut call = ::resilient::__private::Execution::enter(&__RESILIENT_SITE);
                 let out = loop {
-                    let out = match call.admit() {
-                        ::core::result::Result::Ok(()) => {
+                    let delay = {
+                        let out = 'attempt: {
+                            if let ::core::result::Result::Err(refused) = call.admit() {
+                                break 'attempt ::core::result::Result::Err(refused);
+                            }
                             call.attempt(async {
                                 if false {
                                     let _ = &mut order;
@@ -77,13 +80,13 @@ fn an_async_function_is_tried_in_a_loop_around_its_body() {
                                 }
                             })
                             .await
+                        };
+                        match call.settle(&out, #verdict) {
+                            ::core::option::Option::None => break out,
+                            ::core::option::Option::Some(delay) => delay,
                         }
-                        ::core::result::Result::Err(refused) => ::core::result::Result::Err(refused),
                     };
-                    match call.settle(&out, #verdict) {
-                        ::core::option::Option::None => break out,
-                        ::core::option::Option::Some(delay) => call.pause(delay).await,
-                    }
+                    call.pause(delay).await;
                 };
                 match out {
                     ::core::result::Result::Ok(ret) => ret,
@@ -123,11 +126,11 @@ fn a_sync_function_without_retry_runs_once_in_place() {
             fn query(&self, id: u32) -> Result<Row, Error> {
                 #site
                 let mut call = ::resilient::__private::Execution::enter(&__RESILIENT_SITE);
-                let out = match call.admit() {
-                    ::core::result::Result::Ok(()) => {
-                        call.attempt_in_place(move || -> Result<Row, Error> { self.find(id) })
+                let out = 'attempt: {
+                    if let ::core::result::Result::Err(refused) = call.admit() {
+                        break 'attempt ::core::result::Result::Err(refused);
                     }
-                    ::core::result::Result::Err(refused) => ::core::result::Result::Err(refused),
+                    call.attempt_in_place(move || -> Result<Row, Error> { self.find(id) })
                 };
                 let _ = call.settle(&out, #verdict);
                 match out {
@@ -159,7 +162,10 @@ fn a_sync_function_that_owns_its_arguments_runs_on_a_worker_thread_with_copies_o
             let order = ::resilient::__private::fresh(&order);
             #[allow(clippy::shadow_reuse)]
             let label = ::resilient::__private::fresh(&label);
-            call.attempt_on_thread(move || -> Result<(), Error> { store(order, "{label}") })
+            {
+                let body = move || -> Result<(), Error> { store(order, "{label}") };
+                call.attempt_on_thread::<Result<(), Error>>(body)
+            }
         },
     );
     assert_has(&got, &quote!(call.pause_blocking(delay)));
@@ -223,12 +229,54 @@ fn a_fallback_gets_the_arguments_after_the_attempts() {
         &quote! {
             let wanted = call.wants_fallback();
             match out {
-                ::core::result::Result::Ok(ret) if !wanted => ret,
-                _ => Self::stale(self, id, arg2, arg3).await,
+                ::core::result::Result::Ok(ret) if !wanted => return ret,
+                _ => {}
             }
         },
     );
+    assert_has(
+        &got,
+        &quote! {
+            let ret = Self::stale(self, id, arg2, arg3).await;
+            ret
+        },
+    );
     assert_lacks(&got, &quote!(refuse::<));
+}
+
+#[test]
+fn a_fallback_may_come_from_a_macro() {
+    let path = proc_macro2::Group::new(proc_macro2::Delimiter::None, quote!(self::cached));
+    let item = quote!(
+        fn f() -> u32 {
+            1
+        }
+    );
+    assert_has(&expanded("resilient", quote!(fallback = #path), item), &quote!(self::cached()));
+}
+
+#[test]
+fn what_is_configured_away_is_neither_passed_nor_taken_apart() {
+    let got = expanded(
+        "resilient",
+        quote!(fallback = cached),
+        quote!(
+            fn load(#[cfg(unix)] fd: &Fd, #[cfg(windows)] (a, b): Pair) -> Option<u8> {
+                read()
+            }
+        ),
+    );
+    assert_has(&got, &quote!(fn load(#[cfg(unix)] fd: &Fd, #[cfg(windows)] arg1: Pair)));
+    assert_has(&got, &quote!(#[cfg(windows)] let (a, b) = ::resilient::__private::fresh(&arg1);));
+    assert_has(
+        &got,
+        &quote!(cached(
+            #[cfg(unix)]
+            fd,
+            #[cfg(windows)]
+            arg1
+        )),
+    );
 }
 
 #[test]
@@ -456,7 +504,14 @@ fn another_crate_path_is_used_everywhere_and_recognised_on_siblings() {
         ),
     );
     assert_lacks(&got, &quote!(::resilient));
-    assert_has(&got, &quote!(vendor::guard::__private::OFF));
+    assert_has(
+        &got,
+        &quote!(
+            use vendor::guard::__private as __resilient;
+        ),
+    );
+    assert_has(&got, &quote!(__resilient::OFF));
+    assert_has(&got, &quote!(__resilient::Execution::enter));
     assert_has(&got, &quote!(.attribute("track_service_health")));
 }
 

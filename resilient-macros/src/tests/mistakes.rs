@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::{assert_lacks, left_over, mistakes, squeezed};
+use super::{left_over, mistakes, squeezed};
 
 fn async_fn() -> TokenStream {
     quote!(
@@ -52,6 +52,11 @@ fn unknown_keys_are_answered_with_what_was_meant() {
         ("resilient", quote!(rate(3)), "`rate` is not a key of this version of `#[resilient]`"),
         (
             "resilient",
+            quote!(milliseconds = 3),
+            "`milliseconds` is called something else here; write `timeout = \"500ms\"`",
+        ),
+        (
+            "resilient",
             quote!(backoff_factor = 3),
             "`backoff_factor` is called something else here; write `exponential_base`",
         ),
@@ -92,8 +97,8 @@ fn values_have_shapes() {
         (quote!(exponential_base = "2"), "`exponential_base` takes a number, not \"2\""),
         (
             quote!(jitter = "ful"),
-            "`jitter` takes \"full\" or \"decorrelated\", not \"ful\"; did you mean \"full\"?; it may also be `true`, \
-             `false` or a share such as 0.1",
+            "`jitter` takes `true`, `false`, a share such as 0.1, \"full\" or \"decorrelated\", not \"ful\"; did you mean \
+             \"full\"?",
         ),
         (
             quote!(backoff = "linar"),
@@ -101,7 +106,7 @@ fn values_have_shapes() {
         ),
         (
             quote!(backoff = 3),
-            "`backoff` takes \"constant\", \"linear\", \"exponential\", \"fibonacci\" or the path of a function",
+            "`backoff` takes \"constant\", \"linear\", \"exponential\", \"fibonacci\" or the path of a function, not 3",
         ),
         (quote!(failure_threshold = "of"), "`failure_threshold` takes a whole number or \"off\", not \"of\""),
         (quote!(breaker_scope = "each"), "`breaker_scope` takes \"attempt\" or \"call\", not \"each\""),
@@ -122,8 +127,12 @@ fn values_have_shapes() {
             "`retry_on` takes a pattern on the error, such as `MyError::Busy | MyError::Io(_)`",
         ),
         (quote!(retry_if = "yes"), "`retry_if` takes a path or a closure, without quotes: `retry_if = yes`"),
-        (quote!(retry_if = true), "`retry_if` takes a path or a closure: `retry_if = |value| ..`"),
-        (quote!(fallback = "f"), "`fallback` takes the path of a function that has the same arguments"),
+        (quote!(retry_if = true), "`retry_if` takes a path or a closure such as `|error| ..`, not true"),
+        (quote!(failure_if = 3), "`failure_if` takes a path or a closure such as `|value| ..`, not 3"),
+        (quote!(fallback = "f"), "`fallback` takes the path of a function, without quotes: `fallback = f`"),
+        (quote!(fallback = 3), "`fallback` takes the path of a function that has the same arguments, not 3"),
+        (quote!(crate = "a::b"), "`crate` takes a path, without quotes: `crate = a::b`"),
+        (quote!(crate = 3), "`crate` takes a path: `crate = resilient`"),
         (quote!(fallback = || 3), "`fallback` takes the path of a function that has the same arguments"),
         (quote!(clone = order), "`clone` names arguments: `clone(order, tag)`"),
         (quote!(clone()), "`clone` names no argument: `clone(order, tag)`"),
@@ -172,8 +181,8 @@ fn literals_have_ranges() {
         (quote!(exponential_base = 0.5), "`exponential_base` must be at least 1.0, not 0.5"),
         (quote!(exponential_base = -2), "`exponential_base` must be at least 1.0, not -2"),
         (quote!(recovery_backoff = 0.9), "`recovery_backoff` must be at least 1.0, not 0.9"),
-        (quote!(failure_rate = 0), "`failure_rate` must be over 0.0 and at most 1.0, not 0"),
-        (quote!(failure_rate = 50), "`failure_rate` must be over 0.0 and at most 1.0, not 50"),
+        (quote!(failure_rate = 0), "`failure_rate` must be over 0.0 and at most 1.0 (0.5 is 50 %), not 0"),
+        (quote!(failure_rate = 50), "`failure_rate` must be over 0.0 and at most 1.0 (0.5 is 50 %), not 50"),
         (quote!(failure_rate = 0.5, window = 0), "`window` must be at least 1, not 0"),
         (quote!(failure_rate = 0.5, window = "0s"), "`window` must be greater than 0"),
         (quote!(failure_rate = 0.5, min_calls = 0), "`min_calls` must be at least 1, not 0"),
@@ -206,7 +215,7 @@ fn literals_have_ranges() {
         async_fn(),
         &[
             "`window` must be at least 1, not 0",
-            "`degraded_error_rate` must be over 0.0 and at most 1.0, not 2",
+            "`degraded_error_rate` must be over 0.0 and at most 1.0 (0.5 is 50 %), not 2",
         ],
     );
 }
@@ -263,8 +272,20 @@ fn keys_that_contradict_each_other_are_refused() {
         (quote!(timeout = 10, deadline = "5s"), "`timeout` (10 s) is longer than `deadline` (5s)"),
         (quote!(base_delay = 10, max_delay = 5), "`base_delay` (10 s) is longer than `max_delay` (5 s)"),
         (
-            quote!(recovery_timeout = 60, max_recovery_timeout = 30),
+            quote!(recovery_timeout = 60, max_recovery_timeout = 30, recovery_backoff = 2),
             "`recovery_timeout` (60 s) is longer than `max_recovery_timeout` (30 s)",
+        ),
+        (
+            quote!(max_recovery_timeout = 30),
+            "`max_recovery_timeout` needs `recovery_backoff`: nothing else lengthens `recovery_timeout`",
+        ),
+        (
+            quote!(failure_rate = 0.5, min_calls = 30, window = 20),
+            "`min_calls` (30) is more than `window` (20)",
+        ),
+        (
+            quote!(exhausted = "wrap", fallback = f),
+            "`exhausted` has no effect with `fallback`; remove one of them",
         ),
         (
             quote!(backoff = "constant", exponential_base = 3),
@@ -285,6 +306,8 @@ fn keys_that_contradict_each_other_are_refused() {
         quote!(backoff = "exponential", exponential_base = 3),
         quote!(timeout = 5, deadline = TOTAL),
         quote!(base_delay = 1, max_delay = 1),
+        quote!(failure_rate = 0.5, min_calls = 30, window = "20s"),
+        quote!(failure_rate = 0.5, min_calls = 30, window = CALLS),
         quote!(enable_retry = false, enable_timeout = false, enable_circuit_breaker = false),
     ] {
         refused("resilient", list, async_fn(), &[]);
@@ -309,10 +332,7 @@ fn a_key_needs_its_layer() {
         "with_timeout",
         quote!(5, enable_timeout = false),
         async_fn(),
-        &[
-            "`enable_timeout = false` contradicts `#[with_timeout]`; remove one of them",
-            "`seconds` needs a time limit, which `enable_timeout = false` removes",
-        ],
+        &["`enable_timeout = false` contradicts `#[with_timeout]`; remove one of them"],
     );
     refused("track_service_health", quote!("a", ignore = E::Io), async_fn(), &[]);
     refused(
@@ -376,10 +396,7 @@ fn stacked_attributes_share_their_rules() {
                 go()
             }
         ),
-        &[
-            "`enable_retry = false` contradicts `#[retry_with_backoff]`; remove one of them",
-            "`max_attempts` needs retry, which `enable_retry = false` removes",
-        ],
+        &["`enable_retry = false` contradicts `#[retry_with_backoff]`; remove one of them"],
     );
     refused(
         "api_resilient",
@@ -426,6 +443,32 @@ fn a_sync_time_limit_is_never_a_promise_that_cannot_be_kept() {
         &[
             "`find` cannot run on a worker thread: `conn` is borrowed; take and return owned (`Send + 'static`) values, or \
          write `timeout_mode = \"deadline\"`",
+        ],
+    );
+    refused(
+        "resilient",
+        quote!(timeout_mode = "thread"),
+        quote!(
+            fn find(&mut self, lock: MutexGuard<'static, u8>) -> Result<Row, E> {
+                go()
+            }
+        ),
+        &[
+            "`find` cannot run on a worker thread: it takes `&mut self`; take and return owned (`Send + 'static`) values, or \
+         write `timeout_mode = \"deadline\"`",
+        ],
+    );
+    refused(
+        "resilient",
+        quote!(timeout_mode = "thread"),
+        quote!(
+            fn find(lock: MutexGuard<'static, u8>) -> Result<Row, E> {
+                go()
+            }
+        ),
+        &[
+            "`find` cannot run on a worker thread: `lock` contains `MutexGuard`, which stays on its thread; take and return \
+         owned (`Send + 'static`) values, or write `timeout_mode = \"deadline\"`",
         ],
     );
     refused("resilient", quote!(timeout = 5, timeout_mode = "deadline"), borrowing.clone(), &[]);
@@ -610,6 +653,16 @@ fn only_functions_with_bodies_can_be_guarded() {
             "`f` returns a future but does not end in `Box::pin(async move { .. })` or `async move { .. }`; end it so, \
              or make it an `async fn`",
         ),
+        (
+            quote!(
+                fn f() -> Reply<'static> {
+                    Box::pin(async move { go() })
+                }
+            ),
+            "`f` ends in an async block, but its return type hides the future; write it out as \
+             `Pin<Box<dyn Future<Output = ..> + Send>>`, `BoxFuture<..>` or `impl Future<Output = ..>`, or make it an \
+             `async fn`",
+        ),
     ] {
         refused("resilient", quote!(), item, &[sentence]);
     }
@@ -678,7 +731,124 @@ fn the_item_is_left_without_our_attributes_for_the_editor_to_go_on_with() {
             struct S {
                 a: u32,
             }
+            const _: () = {
+                #[allow(unused_imports)]
+                use with_timeout as _;
+            };
         ))
     );
-    assert_lacks(&left, &quote!(with_timeout));
+    let left = left_over(
+        "resilient",
+        quote!(),
+        quote!(
+            #[with_timeout]
+            const X: u32 = 1;
+        ),
+    );
+    assert_eq!(
+        squeezed(&left),
+        squeezed(&quote!(
+            const X: u32 = 1;
+        ))
+    );
+}
+
+#[test]
+fn a_value_without_a_key_is_answered_with_the_key_it_is_meant_for() {
+    for (name, list, key) in [
+        ("resilient", quote!("name"), "operation_name"),
+        ("cache_resilient", quote!("name"), "operation_name"),
+        ("circuit_breaker", quote!("name"), "name"),
+        ("retry_with_backoff", quote!(3), "max_retries"),
+        ("with_timeout", quote!(operation_name = "a", 3), "seconds"),
+        ("track_service_health", quote!(service = "a", 3), "service"),
+    ] {
+        refused(name, list, async_fn(), &[&format!("expected a key such as `{key}`")]);
+    }
+}
+
+#[test]
+fn figures_of_a_services_health_are_in_order() {
+    for (list, sentence) in [
+        (
+            quote!("a", degraded_error_rate = 0.5, unhealthy_error_rate = 0.2),
+            "`degraded_error_rate` (0.5) is higher than `unhealthy_error_rate` (0.2)",
+        ),
+        (
+            quote!("a", degraded_response_time = "3s", unhealthy_response_time = 1),
+            "`degraded_response_time` (3s) is longer than `unhealthy_response_time` (1 s)",
+        ),
+        (quote!("a", min_samples = 20, window = 10), "`min_samples` (20) is more than `window` (10)"),
+    ] {
+        refused("track_service_health", list, async_fn(), &[sentence]);
+    }
+}
+
+#[test]
+fn a_value_that_cannot_be_read_is_not_called_missing_too() {
+    refused(
+        "track_service_health",
+        quote!(NAME),
+        async_fn(),
+        &["`service` takes a name in quotes; it is checked while compiling"],
+    );
+    refused(
+        "resilient",
+        quote!(slow_call_rate = "half", slow_call_duration = 1, window = 10),
+        async_fn(),
+        &["`slow_call_rate` takes a number, not \"half\""],
+    );
+}
+
+#[test]
+fn a_setting_cannot_come_from_the_call() {
+    let method = quote!(
+        fn f(&self, attempts: u32, Config { limit, .. }: Config) -> Result<(), E> {
+            go()
+        }
+    );
+    for (list, sentences) in [
+        (
+            quote!(max_attempts = attempts + 1, deadline = limit),
+            vec![
+                "`deadline` is set once for all calls; it cannot use the argument `limit`",
+                "`max_attempts` is set once for all calls; it cannot use the argument `attempts`",
+            ],
+        ),
+        (
+            quote!(base_delay = self.delay),
+            vec!["`base_delay` is set once for all calls; it cannot use `self`"],
+        ),
+        (
+            quote!(backoff = |n| wait(n * attempts)),
+            vec!["`backoff` is set once for all calls; it cannot use the argument `attempts`"],
+        ),
+        (quote!(backoff = |attempts| wait(attempts)), vec![]),
+        (
+            quote!(
+                base_delay = {
+                    let limit = 3;
+                    limit
+                }
+            ),
+            vec![],
+        ),
+        (quote!(max_attempts = CONFIG.attempts, deadline = limit::of()), vec![]),
+        (quote!(retry_if = |error| error.tries < attempts), vec![]),
+    ] {
+        refused("retry_with_backoff", list, method.clone(), &sentences);
+    }
+}
+
+#[test]
+fn a_local_may_not_hide_an_argument_of_the_fallback() {
+    let item = quote!(
+        fn f(order: Order) -> BoxFuture<'static, R> {
+            let order = order.id;
+            Box::pin(async move { go(order).await })
+        }
+    );
+    let sentence = "`order` hides the argument that `fallback = cached` is called with; give it another name";
+    refused("resilient", quote!(fallback = cached), item.clone(), &[sentence]);
+    refused("resilient", quote!(), item, &[]);
 }

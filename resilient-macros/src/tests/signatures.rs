@@ -56,6 +56,16 @@ fn a_changed_or_cloned_argument_is_a_copy_in_every_attempt() {
 }
 
 #[test]
+fn the_mut_of_a_reference_in_a_pattern_is_left_alone() {
+    let item = quote!(
+        async fn f((ref mut a, mut b): (A, B)) -> Result<(), E> {
+            go(a, b)
+        }
+    );
+    assert_eq!(inputs("resilient", quote!(), item), quote!((ref mut a, b): (A, B)).to_string());
+}
+
+#[test]
 fn receivers_are_borrowed_uniquely_only_when_they_are_owned() {
     for (written, printed) in [
         (quote!(self), quote!(mut self)),
@@ -177,7 +187,57 @@ fn hand_written_futures_are_guarded_where_their_async_block_is() {
         ),
     );
     assert_has(&boxed, &quote!(fn f(x: u32)));
-    assert!(squeezed(&boxed).contains("lety=x+1;Box::pin(asyncmove{letmutcall="), "{boxed}");
+    assert!(squeezed(&boxed).contains("lety=x+1;Box::pin(asyncmove{letmuty=y;letmutcall="), "{boxed}");
+}
+
+#[test]
+fn locals_in_front_of_an_async_block_are_treated_as_arguments_are() {
+    let item = quote!(
+        fn f(order: &str, mut total: u32) -> BoxFuture<'_, R> {
+            total += 1;
+            let order = order.to_owned();
+            #[cfg(unix)]
+            let (name, unused) = split(&order);
+            let mut count = 0;
+            if let Some(inner) = total.checked_sub(1) {}
+            Box::pin(async move { go(order, name, total, count, inner).await })
+        }
+    );
+    let got = expanded("resilient", quote!(clone(name)), item.clone());
+    assert_has(&got, &quote!(fn f(order: &str, mut total: u32)));
+    assert_has(&got, &quote!(let _ = &mut total; let mut order = order; let _ = &mut count; let mut call =));
+    for copied in [quote!(total), quote!(name), quote!(count)] {
+        assert_has(&got, &quote!(let mut #copied = ::resilient::__private::fresh(&#copied);));
+    }
+    assert_has(&got, &quote!(let _ = &mut order; #[cfg(unix)] let _ = &mut name; let _ = &mut count;));
+    assert_lacks(&got, &quote!(&mut inner));
+    assert_lacks(&got, &quote!(&mut unused));
+    let once = expanded("resilient", quote!(enable_retry = false), item);
+    assert_lacks(&once, &quote!(let _ = &mut));
+}
+
+#[test]
+fn a_field_a_method_a_path_or_a_word_of_a_name_is_no_use_of_it() {
+    for (body, used) in [
+        (quote!(go(id)), true),
+        (quote!(format!("{id:?}")), true),
+        (quote!(format!("{:id$}", x)), true),
+        (quote!(0..id), true),
+        (quote!(Order { ..id }), true),
+        (quote!(order.id), false),
+        (quote!(order.id(1)), false),
+        (quote!(Order::id(1)), false),
+        (quote!(fail("invalid")), false),
+    ] {
+        let list = quote!(timeout = "1s");
+        let item = quote!(
+            fn f(id: Id) -> Result<(), E> {
+                #body
+            }
+        );
+        let copy = squeezed(&quote!(::resilient::__private::fresh(&id)));
+        assert_eq!(squeezed(&expanded("resilient", list, item)).contains(&copy), used, "{body}");
+    }
 }
 
 #[test]
