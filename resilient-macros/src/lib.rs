@@ -3,6 +3,8 @@
 //! An attribute turns the body of a function into one attempt of a guarded call. The body stays where it is: `?` and
 //! `return` end the attempt, borrows, generics and `Send` are those of the plain function.
 
+#![forbid(unsafe_code)]
+
 mod args;
 mod attributes;
 mod diagnostics;
@@ -96,7 +98,7 @@ attributes! {
     /// The state of a breaker belongs to its name. In a generic function, or a default method of a trait, all type
     /// parameters and implementors share it.
     ///
-    /// ```ignore
+    /// ```
     /// use resilient::{ResilienceError, resilient};
     ///
     /// #[derive(Debug, thiserror::Error)]
@@ -110,9 +112,15 @@ attributes! {
     /// }
     ///
     /// #[resilient(operation_type = "payments", timeout = "2s", max_attempts = 4, ignore = PayError::Declined)]
-    /// async fn charge(gateway: &Gateway, cents: u64) -> Result<Receipt, PayError> {
-    ///     Ok(gateway.charge(cents).await?)
+    /// async fn charge(account: &str, cents: u64) -> Result<String, PayError> {
+    ///     if cents > 10_000 { Err(PayError::Declined) } else { Ok(format!("{account}: {cents}")) }
     /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// assert!(matches!(charge("a-1", 20_000).await, Err(PayError::Declined))); // tried once, counted nowhere
+    /// assert_eq!(charge("a-1", 500).await.unwrap(), "a-1: 500");
+    /// # }
     /// ```
     resilient = RESILIENT;
 }
@@ -122,10 +130,10 @@ profiles! {
     ///
     /// Its numbers: limit 30 s, 3 attempts, first wait 0.5 s, longest wait 10 s, 3 failures open the breaker for 30 s.
     ///
-    /// ```ignore
+    /// ```
     /// #[resilient::database_resilient(operation_name = "get_user")]
-    /// async fn get_user(db: &Pool, id: u64) -> Result<User, DbError> {
-    ///     db.fetch_one("SELECT * FROM users WHERE id = $1", id).await
+    /// async fn get_user(id: u64) -> anyhow::Result<String> {
+    ///     Ok(format!("user {id}")) // SELECT name FROM users WHERE id = $1
     /// }
     /// ```
     database_resilient = DATABASE;
@@ -134,10 +142,10 @@ profiles! {
     ///
     /// Its numbers: limit 5 s, 2 attempts, first wait 0.1 s, longest wait 1 s, 3 failures open the breaker for 15 s.
     ///
-    /// ```ignore
+    /// ```
     /// #[resilient::cache_resilient(timeout_seconds = 2.0, fallback = nothing)]
     /// async fn cached(key: &str) -> Option<String> {
-    ///     cache().get(key).await
+    ///     (key == "known").then(|| "value".to_owned()) // GET key
     /// }
     ///
     /// async fn nothing(_: &str) -> Option<String> {
@@ -150,11 +158,12 @@ profiles! {
     ///
     /// Its numbers: limit 60 s, 5 attempts, first wait 1 s, longest wait 30 s, 5 failures open the breaker for 60 s.
     ///
-    /// ```ignore
+    /// ```
     /// #[resilient::api_resilient(timeout = 30, max_attempts = 3, clone(payment))]
-    /// async fn pay(client: &Client, payment: Payment) -> Result<Receipt, ApiError> {
-    ///     client.post("/charge", payment).await
+    /// async fn pay(host: &str, payment: Vec<u8>) -> std::io::Result<usize> {
+    ///     send(host, payment).await // takes the payment: each attempt has a copy of its own
     /// }
+    /// # async fn send(_: &str, payment: Vec<u8>) -> std::io::Result<usize> { Ok(payment.len()) }
     /// ```
     api_resilient = API;
 
@@ -162,7 +171,7 @@ profiles! {
     ///
     /// Its numbers: limit 10 s, 3 attempts, first wait 0.2 s, longest wait 5 s, 3 failures open the breaker for 30 s.
     ///
-    /// ```ignore
+    /// ```
     /// #[resilient::file_resilient]
     /// fn load(path: std::path::PathBuf) -> std::io::Result<Vec<u8>> {
     ///     std::fs::read(path)
@@ -174,10 +183,10 @@ profiles! {
     ///
     /// Its numbers: limit 300 s, 2 attempts, first wait 5 s, longest wait 30 s, 2 failures open the breaker for 120 s.
     ///
-    /// ```ignore
+    /// ```
     /// #[resilient::ml_resilient(max_attempts = 1, timeout = 600)]
-    /// async fn train(data: &Dataset) -> anyhow::Result<Model> {
-    ///     trainer().run(data).await
+    /// async fn train(data: &[f64]) -> anyhow::Result<f64> {
+    ///     Ok(data.iter().sum::<f64>() / data.len() as f64)
     /// }
     /// ```
     ml_resilient = ML;
@@ -199,22 +208,27 @@ attributes! {
     ///
     #[doc = include_str!("../docs/operation.md")]
     ///
-    /// ```ignore
+    /// ```
     /// #[resilient::circuit_breaker(name = "db", failure_threshold = 3, recovery_timeout = 30, fallback = stale)]
-    /// async fn orders(db: &Pool) -> Result<Vec<Order>, DbError> {
-    ///     db.orders().await
+    /// async fn orders(shop: &str) -> std::io::Result<Vec<u64>> {
+    ///     Err(std::io::Error::other(format!("the database of {shop} is down")))
     /// }
     ///
-    /// async fn stale(_: &Pool) -> Result<Vec<Order>, DbError> {
-    ///     Ok(last_known_orders())
+    /// async fn stale(_: &str) -> std::io::Result<Vec<u64>> {
+    ///     Ok(vec![1, 2, 3])
     /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// assert_eq!(orders("north").await.unwrap(), [1, 2, 3]);
+    /// # }
     /// ```
     circuit_breaker = BREAKER;
 
     /// Tries a function again when it fails, and nothing else.
     ///
-    /// 3 attempts, 1 s before the first retry and twice as long before each further one up to 60 s, spread by jitter.
-    /// Retries alone never refuse, so the function may return anything; what is not a `Result` never fails.
+    /// 4 attempts (3 retries), 0.1 s before the first retry and twice as long before each further one, up to 10 s, each
+    /// spread by 10 % up or down. Retries alone never refuse, so the function may return anything; what is not a `Result` never fails.
     ///
     /// The trap: `max_attempts` counts the first call, `max_retries` does not. And the traps of [`macro@resilient`]:
     /// the body runs several times.
@@ -229,18 +243,26 @@ attributes! {
     ///
     #[doc = include_str!("../docs/operation.md")]
     ///
-    /// ```ignore
-    /// #[resilient::retry_with_backoff(max_retries = 3, base_delay = 0.5, retry_on = ApiError::Busy | ApiError::Io(_))]
-    /// async fn weather(city: &str) -> Result<Forecast, ApiError> {
-    ///     client().get(city).await
+    /// ```
+    /// #[derive(Debug, PartialEq)]
+    /// enum ApiError {
+    ///     Busy,
+    ///     NoSuchCity,
     /// }
+    ///
+    /// #[resilient::retry_with_backoff(max_retries = 3, base_delay = 0.5, retry_on = ApiError::Busy)]
+    /// fn weather(city: &str) -> Result<f64, ApiError> {
+    ///     Err(ApiError::NoSuchCity)
+    /// }
+    ///
+    /// assert_eq!(weather("Atlantis"), Err(ApiError::NoSuchCity)); // at once
     /// ```
     retry_with_backoff = RETRY;
 
     /// Limits the time one call of a function may take, and nothing else.
     ///
     /// `#[with_timeout(5)]`, `#[with_timeout("250ms")]` and `#[with_timeout(seconds = 5)]` say the limit; without one
-    /// it is the operation type's (5 s). An async function is dropped at its limit.
+    /// it is 30 s. An async function is dropped at its limit.
     ///
     /// The trap: a running sync function cannot be stopped. With owned arguments it runs on a worker thread, its
     /// caller goes on at the limit and its late result is dropped; a function that borrows must say
@@ -250,11 +272,17 @@ attributes! {
     ///
     #[doc = include_str!("../docs/operation.md")]
     ///
-    /// ```ignore
-    /// #[resilient::with_timeout("250ms")]
-    /// async fn quick(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
-    ///     read_frame(stream).await
+    /// ```
+    /// #[resilient::with_timeout("20ms")]
+    /// async fn quick(hang: bool) -> std::io::Result<u32> {
+    ///     if hang { std::future::pending().await } else { Ok(42) }
     /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// assert_eq!(quick(false).await.unwrap(), 42);
+    /// assert_eq!(quick(true).await.unwrap_err().kind(), std::io::ErrorKind::TimedOut);
+    /// # }
     /// ```
     with_timeout = TIMEOUT;
 
@@ -276,11 +304,16 @@ attributes! {
     ///
     #[doc = include_str!("../docs/classify.md")]
     ///
-    /// ```ignore
+    /// ```
     /// #[resilient::track_service_health("external_api", unhealthy_error_rate = 0.5)]
-    /// async fn fetch(client: &Client) -> Result<Page, ApiError> {
-    ///     client.page().await
+    /// fn fetch(page: u32) -> Result<u32, std::num::TryFromIntError> {
+    ///     Ok(page + 1)
     /// }
+    ///
+    /// for page in 0..10 {
+    ///     fetch(page).unwrap();
+    /// }
+    /// assert!(resilient::service_health("external_api").unwrap().is_healthy());
     /// ```
     track_service_health = HEALTH;
 }
