@@ -88,10 +88,12 @@ pub(crate) fn plain(mut function: GuardedFn, imports: &[Path]) -> TokenStream {
 
 /// Keeps the imports of attributes that were taken off the function from being reported as unused.
 fn uses(imports: &[Path]) -> TokenStream {
-    imports
-        .iter()
-        .map(|path| quote_spanned!(Span::mixed_site()=> #[allow(unused_imports)] use #path as _;))
-        .collect()
+    let import = |path: &Path| {
+        // Where the attribute is, so that a missing import of it is shown there.
+        let span = Span::mixed_site().located_at(path.span());
+        quote_spanned!(span=> #[allow(unused_imports)] use #path as _;)
+    };
+    imports.iter().map(import).collect()
 }
 
 /// The same beside an item that has no body.
