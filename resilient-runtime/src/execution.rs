@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use pin_project_lite::pin_project;
 
-use crate::__private::CrossesThreads;
 use crate::breaker::Ticket;
 use crate::clock::{Moment, nanos};
 use crate::error::ResilienceError;
@@ -19,7 +18,7 @@ use crate::reason::StopReason;
 use crate::retry::{self, LONGEST_HINT};
 use crate::runtime::{Surroundings, WORKERS};
 use crate::site::{PolicyRef, Site};
-use crate::timeout::{self, Ambient, Timer, pool};
+use crate::timeout::{self, Ambient, CrossesThreads, Timer, pool};
 
 /// One call of a guarded function. Dropping it, at any point, gives back whatever it holds.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ pub use crate::profile::OFF;
 pub use crate::profile::Settings;
 pub use crate::retry::{Backoff, Jitter};
 pub use crate::site::{Listed, Site, Spec};
-pub use crate::timeout::TimeoutMode;
+pub use crate::timeout::{CrossesThreads, TimeoutMode};
 pub use inventory;
 
 use crate::outcome::Classify;
@@ -56,17 +56,6 @@ pub fn timeout_as_error<R: Guardable>(out: Result<R, ResilienceError>) -> Result
         out => out,
     }
 }
-
-/// What goes to a worker thread, and what comes back from it.
-#[diagnostic::on_unimplemented(
-    message = "this function cannot run on a worker thread, as its time limit asks",
-    label = "what it takes or returns is not `Send + 'static`",
-    note = "write `timeout_mode = \"deadline\"` to run it in place, or `enable_timeout = false`"
-)]
-pub trait CrossesThreads: Send + 'static {}
-
-#[diagnostic::do_not_recommend]
-impl<T: Send + 'static> CrossesThreads for T {}
 
 /// A return type that can carry `ResilienceError::RetriesExhausted`.
 #[diagnostic::on_unimplemented(

@@ -28,3 +28,14 @@ impl TimeoutMode {
         }
     }
 }
+
+/// What goes to a worker thread, and what comes back from it.
+#[diagnostic::on_unimplemented(
+    message = "this function cannot run on a worker thread, as its time limit asks",
+    label = "what it takes or returns is not `Send + 'static`",
+    note = "write `timeout_mode = \"deadline\"` to run it in place, or `enable_timeout = false`"
+)]
+pub trait CrossesThreads: Send + 'static {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Send + 'static> CrossesThreads for T {}
