@@ -470,7 +470,7 @@ fn attempt(plan: &Plan, output: &Output, arguments: &Arguments, body: &Group) ->
         let crossing = Ident::new("body", site.located_at(output.function));
         quote_spanned!(site=> {
             let #crossing = #closure;
-            call.attempt_on_thread::<#ty>(#crossing)
+            call.attempt_on_thread::<#ty, _>(#crossing)
         })
     } else {
         let closure = quote_spanned!(place=> #owns || -> #ty #body);

@@ -151,17 +151,20 @@ impl Execution {
     ///
     /// [`ResilienceError::Timeout`], [`ResilienceError::DeadlineExceeded`], or [`ResilienceError::QueueTimeout`]
     /// when no worker thread could be had.
-    pub fn attempt_on_thread<R: CrossesThreads>(
+    pub fn attempt_on_thread<R: CrossesThreads, F: FnOnce() -> R>(
         &mut self,
-        body: impl FnOnce() -> R + CrossesThreads,
-    ) -> Result<R, ResilienceError> {
+        body: F,
+    ) -> Result<R, ResilienceError>
+    where
+        Body<F>: CrossesThreads,
+    {
         let began = self.now();
         let Some(limit) = self.limit_from(began) else { return self.attempt_in_place(body) };
         self.begin_attempt();
-        let surroundings = Surroundings::capture();
+        let (surroundings, body) = (Surroundings::capture(), Body(body));
         let until = began.saturating_add(limit);
         self.stage = Stage::Running;
-        let outcome = WORKERS.run(limit, move || surroundings.within(until, body));
+        let outcome = WORKERS.run(limit, move || surroundings.within(until, || body.run()));
         let panicked = matches!(outcome, pool::Outcome::Panicked(_));
         self.stage = if panicked { Stage::Running } else { Stage::Waiting };
         match outcome {
@@ -465,6 +468,17 @@ fn nearest_limit(policy: &Policy, deadline: Moment, now: Moment) -> Option<Durat
     match (policy.timeout, left) {
         (Some(timeout), Some(left)) => Some(timeout.min(left)),
         (one, other) => one.or(other),
+    }
+}
+
+/// A body on its way to a worker thread. The bound is on this and not on the closure, which the compiler would
+/// propose to call.
+#[derive(Debug)]
+pub struct Body<F>(F);
+
+impl<R, F: FnOnce() -> R> Body<F> {
+    fn run(self) -> R {
+        (self.0)()
     }
 }
 

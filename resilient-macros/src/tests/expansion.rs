@@ -164,7 +164,7 @@ fn a_sync_function_that_owns_its_arguments_runs_on_a_worker_thread_with_copies_o
             let label = ::resilient::__private::fresh(&label);
             {
                 let body = move || -> Result<(), Error> { store(order, "{label}") };
-                call.attempt_on_thread::<Result<(), Error>>(body)
+                call.attempt_on_thread::<Result<(), Error>, _>(body)
             }
         },
     );

@@ -1,0 +1,39 @@
+//! Nothing is in scope here but what is imported.
+#![no_implicit_prelude]
+
+use ::resilient::{circuit_breaker, resilient, retry_with_backoff, track_service_health, with_timeout};
+use ::std::io;
+use ::std::result::Result::Ok;
+use ::std::string::String;
+
+/// All layers and rules of a policy.
+///
+/// # Errors
+///
+/// None.
+#[resilient(jitter = 0.2, window = 10, failure_rate = 0.5, ignore = _, failure_if = |size| *size == 0)]
+pub async fn async_policy(text: String, mut more: usize) -> io::Result<usize> {
+    more += text.len();
+    Ok(more)
+}
+
+/// Stacked, with a fallback.
+///
+/// # Errors
+///
+/// None.
+#[retry_with_backoff]
+#[circuit_breaker(fallback = again)]
+#[with_timeout(5)]
+#[track_service_health("edition_2021:plain")]
+pub fn sync_stack(mut text: String) -> io::Result<usize> {
+    text.push('!');
+    Ok(text.len())
+}
+
+fn again(text: String) -> io::Result<usize> {
+    if text.is_empty() {
+        return ::std::result::Result::Err(io::Error::other("empty"));
+    }
+    Ok(text.into_bytes().len())
+}

@@ -1,0 +1,10 @@
+use resilient::api_resilient;
+
+#[api_resilient(retry_on = +)]
+async fn fetch() -> std::io::Result<u32> {
+    Ok(1)
+}
+
+fn main() {
+    drop(fetch());
+}

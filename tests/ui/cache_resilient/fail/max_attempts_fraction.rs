@@ -1,0 +1,10 @@
+use resilient::cache_resilient;
+
+#[cache_resilient(max_attempts = 2.5)]
+async fn look_up() -> std::io::Result<u32> {
+    Ok(1)
+}
+
+fn main() {
+    drop(look_up());
+}

@@ -1,0 +1,10 @@
+use resilient::database_resilient;
+
+#[database_resilient(breaker_scope = "calls")]
+async fn get_user() -> std::io::Result<u32> {
+    Ok(1)
+}
+
+fn main() {
+    drop(get_user());
+}

@@ -1,0 +1,10 @@
+use resilient::ml_resilient;
+
+#[ml_resilient(clone())]
+async fn predict() -> std::io::Result<u32> {
+    Ok(1)
+}
+
+fn main() {
+    drop(predict());
+}

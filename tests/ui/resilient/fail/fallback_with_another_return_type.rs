@@ -1,0 +1,15 @@
+use resilient::resilient;
+
+#[resilient(fallback = cached)]
+async fn charge(order: u32) -> Option<u32> {
+    Some(order)
+}
+
+async fn cached(order: u32) -> u32 {
+    order
+}
+
+fn main() {
+    drop(charge(1));
+    drop(cached(1));
+}

@@ -1,0 +1,10 @@
+use resilient::resilient;
+
+#[resilient]
+fn charge() -> impl Future<Output = std::io::Result<u32>> {
+    std::future::ready(Ok(1))
+}
+
+fn main() {
+    drop(charge());
+}

@@ -1,0 +1,10 @@
+use resilient::resilient;
+
+#[resilient(timeout(5))]
+async fn charge() -> std::io::Result<u32> {
+    Ok(1)
+}
+
+fn main() {
+    drop(charge());
+}

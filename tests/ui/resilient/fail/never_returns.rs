@@ -1,0 +1,10 @@
+use resilient::resilient;
+
+#[resilient]
+async fn serve() -> ! {
+    loop {}
+}
+
+fn main() {
+    drop(serve());
+}

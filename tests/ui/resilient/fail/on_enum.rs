@@ -1,0 +1,10 @@
+use resilient::resilient;
+
+#[resilient]
+enum Payment {
+    Card,
+}
+
+fn main() {
+    drop(Payment::Card);
+}

@@ -1,0 +1,14 @@
+use resilient::resilient;
+
+struct Client;
+
+#[resilient]
+impl Client {
+    async fn charge(&self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn main() {
+    drop(Client.charge());
+}

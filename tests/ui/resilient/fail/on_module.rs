@@ -1,0 +1,10 @@
+use resilient::resilient;
+
+#[resilient]
+mod payments {
+    pub(crate) fn charge() {}
+}
+
+fn main() {
+    payments::charge();
+}

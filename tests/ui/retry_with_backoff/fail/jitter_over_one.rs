@@ -1,0 +1,10 @@
+use resilient::retry_with_backoff;
+
+#[retry_with_backoff(jitter = 1.5)]
+fn download() -> std::io::Result<u32> {
+    Ok(1)
+}
+
+fn main() {
+    drop(download());
+}

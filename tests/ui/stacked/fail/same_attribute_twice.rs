@@ -1,0 +1,11 @@
+use resilient::circuit_breaker;
+
+#[circuit_breaker(name = "database")]
+#[circuit_breaker(failure_threshold = 3)]
+fn query() -> std::io::Result<u32> {
+    Ok(1)
+}
+
+fn main() {
+    drop(query());
+}

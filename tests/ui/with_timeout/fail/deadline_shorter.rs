@@ -1,0 +1,10 @@
+use resilient::with_timeout;
+
+#[with_timeout(seconds = 5, deadline = 2)]
+async fn render() -> std::io::Result<u32> {
+    Ok(1)
+}
+
+fn main() {
+    drop(render());
+}
