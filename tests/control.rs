@@ -468,3 +468,27 @@ fn a_breaker_of_ones_own_is_in_no_list() {
     assert_eq!(breakers().len(), NAMES.len());
     assert_eq!(resilience_health().overall_health, HealthStatus::Healthy);
 }
+
+#[test]
+fn a_result_from_before_a_change_is_stale_even_if_all_is_as_it_was() {
+    type End = fn(resilient::Permit);
+    let ends: [(&str, End); 4] = [
+        ("success", resilient::Permit::success),
+        ("failure", resilient::Permit::failure),
+        ("ignore", resilient::Permit::ignore),
+        ("drop", drop),
+    ];
+    let scope = Scope::new();
+    let _inside = scope.enter();
+    for (name, end) in ends {
+        let breaker = CircuitBreaker::new("control_generations", BreakerConfig::new()).unwrap();
+        let permit = breaker.try_acquire().unwrap();
+        breaker.open();
+        breaker.close();
+        end(permit);
+        let after = breaker.snapshot();
+        let counted =
+            after.successful_calls + after.failed_calls + after.ignored_calls + after.abandoned_calls;
+        assert_eq!((after.state, after.stale_results, counted), (State::Closed, 1, 0), "{name}");
+    }
+}
