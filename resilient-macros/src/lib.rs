@@ -199,7 +199,7 @@ attributes! {
     /// `ResilienceError::CircuitOpen`; after `recovery_timeout` (default 60 s) it lets probes through, and
     /// `success_threshold` good ones (default 2) close it.
     ///
-    /// The trap: two functions that give one name different settings conflict; the first one called wins, and
+    /// The trap: two functions that give one name different settings conflict; the first in the source wins, and
     /// `resilient::validate()` reports it.
     ///
     #[doc = include_str!("../docs/breaker.md")]

@@ -73,7 +73,8 @@ impl CircuitBreaker {
         self.breaker.snapshot()
     }
 
-    /// How long a caller would have to wait now; zero when a call would be let through.
+    /// How long a caller would have to wait now; zero when a call would be let through, or when only a
+    /// person can close it.
     pub fn retry_after(&self) -> Duration {
         self.breaker.retry_after()
     }
@@ -119,9 +120,10 @@ impl CircuitBreaker {
         &self,
         operation: impl AsyncFnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
-        let mut permit = Some(self.try_acquire()?);
+        let guard = PanicFails(Some(self.try_acquire()?));
         let began = self.begin();
         let mut future = std::pin::pin!(operation());
+        let mut permit = guard.keep();
         let result = std::future::poll_fn(|cx| {
             let guard = PanicFails(permit.take());
             let polled = future.as_mut().poll(cx);

@@ -198,13 +198,13 @@ impl Events {
     pub(crate) fn tell(&self, operation: &'static str, kind: EventKind) {
         let event = Event { operation, kind };
         // A listener's panic must neither change the call's outcome nor abort a drop during unwinding.
-        let _ = catch_unwind(AssertUnwindSafe(|| crate::telemetry::tracing::emit(&event)));
+        quietly(|| crate::telemetry::tracing::emit(&event));
         if !self.heard.load(Ordering::Acquire) {
             return;
         }
         let listeners = Arc::clone(&self.listeners.read().unwrap_or_else(PoisonError::into_inner));
         for (_, listener) in listeners.iter() {
-            let _ = catch_unwind(AssertUnwindSafe(|| listener(&event)));
+            quietly(|| listener(&event));
         }
     }
 
@@ -226,6 +226,13 @@ impl Events {
         drop(slot);
         // A listener's own drop is the user's code: not under the lock.
         drop(old);
+    }
+}
+
+fn quietly(tell: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(tell)) {
+        // What it was thrown with may panic when it is dropped.
+        std::mem::forget(payload);
     }
 }
 

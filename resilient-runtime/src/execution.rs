@@ -62,7 +62,7 @@ impl Execution {
         let policy = site.policy();
         let around = timeout::current_deadline();
         let (deadline, deadline_is_own) = match policy.deadline {
-            None if around == Moment::NEVER || !policy.can_refuse => (Moment::NEVER, false),
+            None if around == Moment::NEVER => (Moment::NEVER, false),
             own => Self::begin_deadline(&policy, own, around),
         };
         Self {
@@ -94,7 +94,7 @@ impl Execution {
     /// The layer's refusal; the function must not be called.
     #[inline]
     pub fn admit(&mut self) -> Result<(), ResilienceError> {
-        if self.deadline != Moment::NEVER && self.now() >= self.deadline {
+        if self.cut_at() != Moment::NEVER && self.now() >= self.deadline {
             return Err(self.deadline_exceeded());
         }
         self.asked = self.asked.saturating_add(1);
@@ -124,7 +124,7 @@ impl Execution {
     #[inline]
     pub fn attempt_in_place<R>(&mut self, body: impl FnOnce() -> R) -> Result<R, ResilienceError> {
         self.begin_attempt();
-        if self.policy.timeout.is_none() && self.deadline == Moment::NEVER {
+        if self.policy.timeout.is_none() && self.cut_at() == Moment::NEVER {
             self.stage = Stage::Running;
             let out = body();
             self.stage = Stage::Waiting;
@@ -247,7 +247,7 @@ impl Execution {
 
     /// Whether the call failed because no attempts were left.
     pub fn exhausted(&self) -> bool {
-        self.ended == Some(StopReason::Attempts)
+        self.policy.retry.is_some() && self.ended == Some(StopReason::Attempts)
     }
 
     pub(crate) fn operation(&self) -> &'static str {
@@ -268,7 +268,14 @@ impl Execution {
     }
 
     fn limit_from(&self, now: Moment) -> Option<Duration> {
-        nearest_limit(&self.policy, self.deadline, now)
+        nearest_limit(&self.policy, self.cut_at(), now)
+    }
+
+    /// The deadline, where the function can be cut off or refused at it. One that cannot keeps to it with its waits
+    /// alone.
+    #[inline]
+    fn cut_at(&self) -> Moment {
+        if self.deadline == Moment::NEVER || self.policy.can_refuse { self.deadline } else { Moment::NEVER }
     }
 
     /// The attempt passed `limit`: whose was it?
@@ -329,7 +336,7 @@ impl Execution {
             self.return_ticket(outcome, took);
         }
         self.sample(took, outcome == Outcome::Ignored && !self.timed_out);
-        match self.next_delay(retry, hint) {
+        match self.next_delay(retry, hint.max(self.open_time())) {
             Ok(delay) => Some(self.try_again_after(delay)),
             Err(reason) => {
                 self.return_ticket(outcome, took);
@@ -374,6 +381,12 @@ impl Execution {
         None
     }
 
+    /// How long the breaker stays open, where the author wants that waited for.
+    fn open_time(&self) -> Option<Duration> {
+        let breaker = self.policy.breaker.as_ref().filter(|_| self.policy.retry_on_open)?;
+        Some(breaker.retry_after()).filter(|span| !span.is_zero() && *span <= LONGEST_HINT)
+    }
+
     /// The wait before another attempt, or the first reason why there is none.
     fn next_delay(&self, retryable: bool, hint: Option<Duration>) -> Result<Duration, StopReason> {
         let limited = self.deadline != Moment::NEVER;
@@ -402,6 +415,7 @@ impl Execution {
 
     fn try_again_after(&mut self, delay: Duration) -> Duration {
         self.last_delay = nanos(delay);
+        self.timed_out = false;
         self.attempt_began = Moment::NEVER;
         self.tell(|| EventKind::RetryScheduled { attempt: self.attempts, delay });
         delay
@@ -452,6 +466,8 @@ impl Execution {
             Stage::Running => (Outcome::Failure, StopReason::Panicked),
             // The function did its part; it is the author's rule that panicked.
             Stage::Judging => (Outcome::Abandoned, StopReason::Panicked),
+            // Cut off, and then its destructor panicked: the time limit was passed all the same.
+            Stage::Waiting if self.timed_out => (Outcome::Failure, StopReason::Panicked),
             Stage::Waiting => (Outcome::Abandoned, StopReason::Cancelled),
         };
         self.return_ticket(outcome, took);
@@ -509,14 +525,15 @@ impl<F: Future> Future for Attempt<'_, F> {
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let call = &mut **this.call;
-        let ambient = (call.deadline != Moment::NEVER).then(|| Ambient::enter(call.deadline));
+        let cut_at = call.cut_at();
+        let ambient = (cut_at != Moment::NEVER).then(|| Ambient::enter(cut_at));
         call.stage = Stage::Running;
         let polled = this.body.poll(cx);
         call.stage = Stage::Waiting;
         drop(ambient);
         match polled {
             Poll::Ready(out) => Poll::Ready(Ok(out)),
-            Poll::Pending if call.policy.timeout.is_none() && call.deadline == Moment::NEVER => Poll::Pending,
+            Poll::Pending if call.policy.timeout.is_none() && cut_at == Moment::NEVER => Poll::Pending,
             Poll::Pending => call.poll_limit(cx).map(Err),
         }
     }
@@ -525,10 +542,11 @@ impl<F: Future> Future for Attempt<'_, F> {
 impl Execution {
     /// Ready with the error once the nearest limit has passed.
     fn poll_limit(&mut self, cx: &mut TaskContext<'_>) -> Poll<ResilienceError> {
-        let Self { timer, policy, deadline, .. } = self;
+        let cut_at = self.cut_at();
+        let Self { timer, policy, .. } = self;
         let limit = timer.poll(cx, || {
-            let now = if *deadline == Moment::NEVER { Moment::ZERO } else { policy.context.clock.now() };
-            nearest_limit(policy, *deadline, now).unwrap_or(Duration::MAX)
+            let now = if cut_at == Moment::NEVER { Moment::ZERO } else { policy.context.clock.now() };
+            nearest_limit(policy, cut_at, now).unwrap_or(Duration::MAX)
         });
         limit.map(|limit| self.cut_off(limit, limit))
     }

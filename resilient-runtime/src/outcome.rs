@@ -19,8 +19,8 @@ pub enum Class {
 
 /// Says what an error type's values mean, once, for every guarded function that returns it.
 ///
-/// Where a type does not implement it, each of its errors is [`Class::Transient`]. `retry_on`, `retry_if` and
-/// `ignore` on one function win over it. In a function generic over its error type it is not seen: what the
+/// Where a type does not implement it, each of its errors is [`Class::Transient`]. `ignore` and
+/// [`Class::Caller`] always win; between the other two, `retry_on` and `retry_if` on one function win over it. In a function generic over its error type it is not seen: what the
 /// attribute sees there is only the type parameter.
 ///
 /// ```

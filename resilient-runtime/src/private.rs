@@ -86,6 +86,16 @@ pub fn wrap_exhausted<R: WrapExhausted>(call: &Execution, out: R) -> R {
     if call.exhausted() { out.wrap(call.operation(), call.attempts()) } else { out }
 }
 
+/// [`refuse`], with `exhausted = "wrap"`: a last attempt that was cut off is a last attempt that failed.
+#[inline]
+pub fn refuse_exhausted<R: Guardable>(call: &Execution, error: ResilienceError) -> R {
+    if !(call.exhausted() && error.is_timeout()) {
+        return R::refuse(error);
+    }
+    let (operation, attempts) = (call.operation(), call.attempts());
+    R::refuse(ResilienceError::RetriesExhausted { operation, attempts, source: error.into() })
+}
+
 /// A dead branch's value, to fix the type of a block.
 pub fn typed<R>() -> R {
     unreachable!("the branch that calls this is never taken")

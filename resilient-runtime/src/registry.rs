@@ -42,27 +42,41 @@ impl Registry {
         context: &Arc<Context>,
     ) -> (Arc<Breaker>, Option<Disagreement>) {
         let mut entries = self.lock();
-        let entry = entries.entry(name).or_insert_with(|| Entry {
-            breaker: Arc::new(Breaker::new(name, config.clone(), Arc::clone(context))),
-            asked: None,
+        let mut is_new = false;
+        let entry = entries.entry(name).or_insert_with(|| {
+            is_new = true;
+            let breaker = Arc::new(Breaker::new(name, config.clone(), Arc::clone(context)));
+            Entry { breaker, asked: None }
         });
         let breaker = Arc::clone(&entry.breaker);
-        let disagreement = match &entry.asked {
-            Some((first, _)) if first.agrees_with(&config) => None,
+        match &mut entry.asked {
+            Some((first, _)) if first.agrees_with(&config) => {
+                drop(entries);
+                breaker.allow_probes(config.lease());
+                (breaker, None)
+            }
+            // The same function under another configuration: its numbers change, its state stays.
+            Some((first, asked_by)) if *asked_by == origin => {
+                *first = config.clone();
+                drop(entries);
+                breaker.reconfigure(config);
+                (breaker, None)
+            }
             Some(first) => {
-                Some(Disagreement { breaker: name, first: first.clone(), second: (config, origin) })
+                let disagreement =
+                    Disagreement { breaker: name, first: first.clone(), second: (config, origin) };
+                (breaker, Some(disagreement))
             }
             None => {
-                let config_now = config.clone();
-                entry.asked = Some((config, origin));
+                entry.asked = Some((config.clone(), origin));
                 drop(entries);
-                if breaker.config() != config_now {
-                    breaker.reset(Some(config_now));
+                // Forgotten before: what calls that were under way then did to it since is forgotten too.
+                if !is_new {
+                    breaker.reset(Some(config));
                 }
-                return (breaker, None);
+                (breaker, None)
             }
-        };
-        (breaker, disagreement)
+        }
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<Arc<Breaker>> {

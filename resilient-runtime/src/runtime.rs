@@ -132,7 +132,7 @@ impl Runtime {
                 policies.epoch
             };
             // Built without the lock: the attribute's arguments are the user's code.
-            let policy = self.build(site);
+            let (policy, reports) = self.build(site);
             let mut policies = lock(&self.0.policies);
             if policies.epoch != epoch {
                 continue;
@@ -140,12 +140,19 @@ impl Runtime {
             if let Some(known) = self.known_policy(site, &policies) {
                 return known;
             }
-            if self.0.is_process {
-                return PolicyRef::Lasting(site.keep(policy));
+            let kept = if self.0.is_process {
+                PolicyRef::Lasting(site.keep(policy))
+            } else {
+                let policy = Arc::new(policy);
+                policies.scoped.insert(key(site), Arc::clone(&policy));
+                PolicyRef::Scoped(policy)
+            };
+            drop(policies);
+            // Only now, and by whoever kept it: a listener may come back here, and others may have built it as well.
+            for (operation, message) in reports {
+                self.report(operation, message);
             }
-            let policy = Arc::new(policy);
-            policies.scoped.insert(key(site), Arc::clone(&policy));
-            return PolicyRef::Scoped(policy);
+            return kept;
         }
     }
 
@@ -156,29 +163,38 @@ impl Runtime {
         policies.scoped.get(&key(site)).map(|policy| PolicyRef::Scoped(Arc::clone(policy)))
     }
 
-    fn build(&self, site: &'static Site) -> Policy {
+    /// The policy of `site`, and what is to be reported about it.
+    fn build(&self, site: &'static Site) -> (Policy, Vec<Report>) {
         let spec = site.spec();
         let operation = site.operation();
         let resolved = self.resolve(site);
         // What the environment says wrongly was told when it was read.
         let told = &self.understood().environment.problems;
         let is_told = |problem: &&Problem| told.iter().any(|other| other.is_about_the_same_as(problem));
-        for problem in resolved.problems.iter().filter(|problem| !is_told(problem)) {
-            self.report(operation, problem.to_string());
-        }
+        let problems = resolved.problems.iter().filter(|problem| !is_told(problem));
+        let mut reports: Vec<Report> = problems.map(|problem| (operation, problem.to_string())).collect();
         let Resolved { enable_timeout, enable_retry, enable_circuit_breaker, .. } = resolved;
         let context = Arc::clone(&self.0.context);
-        let breaker = spec.breaker_name_of(operation).filter(|_| enable_circuit_breaker).map(|name| {
-            let name = crate::name::intern(name).unwrap_or(operation);
-            self.breaker_for(name, breaker_config(spec, &resolved), location(spec))
+        let breaker = spec.breaker_name_of(operation).map(|name| {
+            let owner = owner_of(name);
+            if !std::ptr::eq(owner.spec(), spec) {
+                self.policy_of(owner);
+            }
+            let config = breaker_config(spec, &resolved);
+            let (breaker, disagreement) =
+                self.0.registry.get_or_make(name, config, location(spec), &self.0.context);
+            reports.extend(disagreement.map(|it| (name, conflict(&it).to_string())));
+            breaker
         });
+        // A breaker that is switched off is there all the same, for whoever asks for it by name.
+        let breaker = breaker.filter(|_| enable_circuit_breaker);
         let health =
             spec.service.filter(|_| resolved.enabled).map(|(name, config)| self.service(name, config()));
         let timeout = (spec.layers.timeout && enable_timeout).then_some(resolved.timeout);
         let deadline = resolved.deadline.filter(|_| spec.layers.deadline);
         let retry = (spec.layers.retry && enable_retry).then(|| resolved.retry());
         let times_calls = breaker.is_some() && resolved.slow_call_rate.is_some();
-        Policy {
+        let policy = Policy {
             operation,
             context,
             can_refuse: spec.can_refuse(),
@@ -190,7 +206,8 @@ impl Runtime {
             timeout,
             measures: health.is_some() || times_calls,
             health,
-        }
+        };
+        (policy, reports)
     }
 
     fn resolve(&self, site: &'static Site) -> Resolved {
@@ -237,14 +254,6 @@ impl Runtime {
         self.0.context.events.tell(operation, EventKind::BadConfiguration { message });
     }
 
-    fn breaker_for(&self, name: &'static str, config: BreakerConfig, origin: String) -> Arc<Breaker> {
-        let (breaker, disagreement) = self.0.registry.get_or_make(name, config, origin, &self.0.context);
-        if let Some(disagreement) = disagreement {
-            self.report(name, conflict(&disagreement).to_string());
-        }
-        breaker
-    }
-
     pub(crate) fn service(&self, name: &'static str, config: HealthConfig) -> ServiceHealth {
         let clock = || self.0.context.clock.clone();
         let mut services = lock(&self.0.services);
@@ -284,6 +293,19 @@ impl Runtime {
         let attributes: Vec<_> = spec.attributes().collect();
         let operation = site.operation();
         let understood = self.understood();
+        let mut resolved = resolved;
+        if let Some(name) = spec.breaker_name_of(operation) {
+            let owner = owner_of(name);
+            let in_force = breaker_config(owner.spec(), &self.resolve(owner));
+            let differences = in_force.differences(&breaker_config(spec, &resolved));
+            if !differences.is_empty() {
+                resolved.notes.push(format!(
+                    "circuit breaker '{name}' is configured at {}, otherwise than here ({})",
+                    location(owner.spec()),
+                    differences.join(", ")
+                ));
+            }
+        }
         let subject = Subject {
             operation,
             function: &function,
@@ -408,6 +430,18 @@ impl Origins {
         let environment = environment.parse(self.prefix.as_deref(), &profiles, &operations);
         Understood { profiles, environment, overrides: self.overrides.clone() }
     }
+}
+
+/// Which operation it is about, and the sentence.
+type Report = (&'static str, String);
+
+/// Of all functions that name this breaker, the one whose settings it gets: the first in the source, so that it does
+/// not depend on who is called first.
+fn owner_of(breaker: &'static str) -> &'static Site {
+    sites()
+        .filter(|site| site.spec().breaker_name_of(site.operation()) == Some(breaker))
+        .min_by_key(|site| (site.spec().file, site.spec().line))
+        .expect("the function that asks names it")
 }
 
 fn location(spec: &Spec) -> String {

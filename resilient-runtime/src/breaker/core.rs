@@ -181,6 +181,16 @@ impl Breaker {
         self.tell(guarded, transition, now);
     }
 
+    /// Goes on with other numbers.
+    pub(crate) fn reconfigure(&self, config: BreakerConfig) {
+        self.change(|machine, _| (machine.reconfigure(config), None));
+    }
+
+    /// Lets probes take as long as the slowest of its functions may.
+    pub(crate) fn allow_probes(&self, lease: Duration) {
+        self.change(|machine, _| (machine.allow_probes(lease), None));
+    }
+
     pub(crate) fn state(&self) -> State {
         self.lock().machine.state()
     }
@@ -188,10 +198,6 @@ impl Breaker {
     /// Whether the slow-call rule is on.
     pub(crate) fn times_calls(&self) -> bool {
         self.gate.word.load(Ordering::Relaxed) & TIMED != 0
-    }
-
-    pub(crate) fn config(&self) -> BreakerConfig {
-        self.lock().machine.config().clone()
     }
 
     /// How long a caller would have to wait now; zero when a call would be admitted or nobody knows.

@@ -97,6 +97,18 @@ impl Machine {
         &self.config
     }
 
+    pub(super) fn reconfigure(&mut self, config: BreakerConfig) {
+        let asks = |config: &BreakerConfig| config.has_window().then_some(config.window);
+        if asks(&config) != asks(&self.config) {
+            self.results = asks(&config).map(Results::new);
+        }
+        self.config = config;
+    }
+
+    pub(super) fn allow_probes(&mut self, lease: Duration) {
+        self.config.probe_lease = Some(self.config.lease().max(lease));
+    }
+
     pub(super) fn generation(&self) -> NonZeroU64 {
         self.generation
     }
@@ -339,7 +351,8 @@ impl Machine {
         let growth = config.recovery_backoff.powi(exponent);
         let longest = config.max_recovery_timeout.unwrap_or(Duration::MAX);
         let span = scaled(config.recovery_timeout, growth).min(longest.max(config.recovery_timeout));
-        let span = scaled(span, 1.0 + config.recovery_jitter * luck);
+        let span =
+            scaled(span, 1.0 + config.recovery_jitter * luck).min(longest.max(config.recovery_timeout));
         self.tally.times_opened += 1;
         self.opened_because = reason;
         self.enter(State::Open, Phase::Open { until: now.saturating_add(span) }, reason)

@@ -55,7 +55,8 @@ pub struct BreakerSnapshot {
     pub next_attempt_time: Option<f64>,
     /// What opened it, while it is open.
     pub opened_because: Option<TripReason>,
-    /// Consecutive failures that open it.
+    /// Consecutive failures that open it; [`OFF`](crate::OFF), `null` in JSON, where that rule is off.
+    #[serde(serialize_with = "unless_off")]
     pub failure_threshold: u32,
     /// Successful probes that close it.
     pub success_threshold: u32,
@@ -69,6 +70,11 @@ pub struct BreakerSnapshot {
     pub current: Counts,
     /// What the rate rules see; `None` while no rate rule is on.
     pub window: Option<WindowSnapshot>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes the field by reference")]
+fn unless_off<S: serde::Serializer>(failures: &u32, serializer: S) -> Result<S::Ok, S::Error> {
+    Some(*failures).filter(|failures| *failures != u32::MAX).serialize(serializer)
 }
 
 /// Counts since the last change of state.

@@ -22,7 +22,8 @@ pub struct ResilienceHealth {
     /// half-open, forced open or failing over its rate, or any service is not well; `unhealthy` only while a breaker
     /// marked `critical` is open.
     pub overall_health: HealthStatus,
-    /// Names of the breakers that refuse calls.
+    /// Names of the breakers that are open, by themselves or by hand. One whose time is over is among them until a call
+    /// comes.
     pub open_breakers: Vec<&'static str>,
     /// Names of the breakers that are half-open, or closed with a failure rate over their limit.
     pub degraded_breakers: Vec<&'static str>,
