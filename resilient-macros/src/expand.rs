@@ -571,9 +571,10 @@ fn end(plan: &Plan, output: &Output) -> TokenStream {
     let refuse = if plan.can_refuse() {
         let span = site.located_at(output.span);
         let (private, ty) = (plan.paths.private(span), &output.ty);
-        match plan.retry.as_ref().and_then(|retry| retry.wrap) {
-            None => quote_spanned!(span=> #private::refuse::<#ty>(refused)),
-            Some(_) => quote_spanned!(span=> #private::refuse_exhausted::<#ty>(&call, refused)),
+        if plan.retry.as_ref().is_some_and(|retry| retry.wrap.is_some()) {
+            quote_spanned!(span=> #private::refuse_exhausted::<#ty>(&call, refused))
+        } else {
+            quote_spanned!(span=> #private::refuse::<#ty>(refused))
         }
     } else {
         quote_spanned!(site=> #private::cannot_refuse(refused))
