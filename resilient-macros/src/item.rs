@@ -430,6 +430,14 @@ fn is_member(tokens: &[TokenTree], at: usize) -> bool {
     }
 }
 
+/// Where an expression says `Self`.
+pub(crate) fn use_of_self_type(tokens: &TokenStream) -> Option<Ident> {
+    flatten(tokens.clone()).into_iter().find_map(|token| match token {
+        TokenTree::Ident(name) if name == "Self" => Some(name),
+        _ => None,
+    })
+}
+
 /// Where an expression uses the variable `ident`, as far as its tokens tell: not a field, a path or a name of its own.
 pub(crate) fn use_of(tokens: &TokenStream, ident: &Ident) -> Option<Ident> {
     let tokens = flatten(tokens.clone());

@@ -13,7 +13,7 @@ use crate::attributes::Layer;
 use crate::diagnostics::{Errors, list};
 use crate::item::{
     Binding, GuardedFn, Local, Shape, has_unique_borrow, mentions, receiver_is_owned, use_of,
-    why_not_sendable,
+    use_of_self_type, why_not_sendable,
 };
 use crate::paths::Paths;
 use crate::plan::{Breaker, Capture, Health, Judgement, Plan, Retry, RetryOnly, Setting, TimeLimit};
@@ -74,6 +74,12 @@ fn set_once(plan: &Plan, function: &GuardedFn, errors: &mut Errors) {
         for used in arguments.iter().filter_map(|argument| use_of(value, argument)) {
             let what = if used == "self" { "`self`".to_owned() } else { format!("the argument `{used}`") };
             errors.at(&used, format!("`{key}` is set once for all calls; it cannot use {what}"));
+        }
+        if let Some(used) = use_of_self_type(value) {
+            errors.at(
+                &used,
+                format!("`{key}` is kept outside the impl; write the type's name instead of `Self`"),
+            );
         }
     }
 }

@@ -820,6 +820,10 @@ fn a_setting_cannot_come_from_the_call() {
             vec!["`base_delay` is set once for all calls; it cannot use `self`"],
         ),
         (
+            quote!(max_attempts = Self::ATTEMPTS),
+            vec!["`max_attempts` is kept outside the impl; write the type's name instead of `Self`"],
+        ),
+        (
             quote!(backoff = |n| wait(n * attempts)),
             vec!["`backoff` is set once for all calls; it cannot use the argument `attempts`"],
         ),
