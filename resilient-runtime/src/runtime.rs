@@ -176,7 +176,7 @@ impl Runtime {
         let Resolved { enable_timeout, enable_retry, enable_circuit_breaker, .. } = resolved;
         let context = Arc::clone(&self.0.context);
         let breaker = spec.breaker_name_of(operation).map(|name| {
-            let owner = owner_of(name);
+            let owner = owner_of(name, site);
             if !std::ptr::eq(owner.spec(), spec) {
                 self.policy_of(owner);
             }
@@ -295,7 +295,7 @@ impl Runtime {
         let understood = self.understood();
         let mut resolved = resolved;
         if let Some(name) = spec.breaker_name_of(operation) {
-            let owner = owner_of(name);
+            let owner = owner_of(name, site);
             let in_force = breaker_config(owner.spec(), &self.resolve(owner));
             let differences = in_force.differences(&breaker_config(spec, &resolved));
             if !differences.is_empty() {
@@ -436,12 +436,12 @@ impl Origins {
 type Report = (&'static str, String);
 
 /// Of all functions that name this breaker, the one whose settings it gets: the first in the source, so that it does
-/// not depend on who is called first.
-fn owner_of(breaker: &'static str) -> &'static Site {
+/// not depend on who is called first. Where the linker keeps no list of functions, the one that asks.
+fn owner_of(breaker: &'static str, asking: &'static Site) -> &'static Site {
     sites()
         .filter(|site| site.spec().breaker_name_of(site.operation()) == Some(breaker))
         .min_by_key(|site| (site.spec().file, site.spec().line))
-        .expect("the function that asks names it")
+        .unwrap_or(asking)
 }
 
 fn location(spec: &Spec) -> String {
