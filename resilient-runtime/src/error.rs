@@ -75,6 +75,18 @@ pub enum ResilienceError {
         /// How many worker threads there are.
         workers: usize,
     },
+    /// The bulkhead had no room: as many calls ran as may, and no more could wait, or the wait was over.
+    #[error("bulkhead '{name}' is full: {}", Crowd { runs: *.max_concurrent, wait: *.waiting, waited: *.waited })]
+    BulkheadFull {
+        /// The bulkhead.
+        name: &'static str,
+        /// How many calls may run at once; with 0 it is closed to all.
+        max_concurrent: u32,
+        /// How many other calls waited for room when this one was refused.
+        waiting: u32,
+        /// How long this one had waited; zero when it was refused at once.
+        waited: Duration,
+    },
     /// Every attempt failed; only with `exhausted = "wrap"`, else the last real error is returned as it is.
     #[error("'{operation}' failed {attempts} times; last error: {source}")]
     RetriesExhausted {
@@ -101,6 +113,8 @@ pub enum ErrorKind {
     DeadlineExceeded,
     /// See [`ResilienceError::QueueTimeout`].
     QueueTimeout,
+    /// See [`ResilienceError::BulkheadFull`].
+    BulkheadFull,
     /// See [`ResilienceError::RetriesExhausted`].
     RetriesExhausted,
 }
@@ -114,6 +128,7 @@ impl ErrorKind {
             Self::Timeout => "timeout",
             Self::DeadlineExceeded => "deadline_exceeded",
             Self::QueueTimeout => "queue_timeout",
+            Self::BulkheadFull => "bulkhead_full",
             Self::RetriesExhausted => "retries_exhausted",
         }
     }
@@ -134,6 +149,7 @@ impl ResilienceError {
             Self::Timeout { .. } => ErrorKind::Timeout,
             Self::DeadlineExceeded { .. } => ErrorKind::DeadlineExceeded,
             Self::QueueTimeout { .. } => ErrorKind::QueueTimeout,
+            Self::BulkheadFull { .. } => ErrorKind::BulkheadFull,
             Self::RetriesExhausted { .. } => ErrorKind::RetriesExhausted,
         }
     }
@@ -169,6 +185,11 @@ impl ResilienceError {
     /// Whether the whole call took too long.
     pub const fn is_deadline_exceeded(&self) -> bool {
         matches!(self, Self::DeadlineExceeded { .. })
+    }
+
+    /// Whether a full bulkhead refused the call.
+    pub const fn is_bulkhead_full(&self) -> bool {
+        matches!(self, Self::BulkheadFull { .. })
     }
 
     /// Whether every attempt failed and `exhausted = "wrap"` asked to say so.
@@ -255,6 +276,29 @@ impl fmt::Display for Within {
     }
 }
 
+/// Who fills a bulkhead: `10 calls run, 5 wait; waited 1 s`.
+struct Crowd {
+    runs: u32,
+    wait: u32,
+    waited: Duration,
+}
+
+impl fmt::Display for Crowd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.runs {
+            0 => f.write_str("max_concurrent is 0, which lets no call run")?,
+            1 => f.write_str("1 call runs")?,
+            calls => write!(f, "{calls} calls run")?,
+        }
+        match self.wait {
+            0 => {}
+            1 => f.write_str(", 1 waits")?,
+            calls => write!(f, ", {calls} wait")?,
+        }
+        if self.waited.is_zero() { Ok(()) } else { write!(f, "; waited {}", Span(self.waited)) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -285,6 +329,25 @@ mod tests {
             "circuit breaker 'db' is open: 3 consecutive failures; next attempt in 12.4 s"
         );
         assert!(error.is_rejection());
+    }
+
+    #[test]
+    fn a_full_bulkhead_says_who_fills_it_and_how_long_the_call_waited() {
+        let full = |max_concurrent, waiting, waited| ResilienceError::BulkheadFull {
+            name: "db",
+            max_concurrent,
+            waiting,
+            waited: Duration::from_secs(waited),
+        };
+        for (error, text) in [
+            (full(10, 5, 1), "10 calls run, 5 wait; waited 1 s"),
+            (full(10, 0, 0), "10 calls run"),
+            (full(1, 1, 0), "1 call runs, 1 waits"),
+            (full(0, 0, 0), "max_concurrent is 0, which lets no call run"),
+        ] {
+            assert_eq!(error.to_string(), format!("bulkhead 'db' is full: {text}"));
+            assert!(error.is_rejection() && error.is_bulkhead_full());
+        }
     }
 
     #[test]
