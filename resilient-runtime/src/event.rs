@@ -64,6 +64,13 @@ pub enum EventKind {
         /// The wait before the next one.
         delay: Duration,
     },
+    /// An attempt was started beside those that have not answered, or after one that failed.
+    HedgeStarted {
+        /// Which attempt, from 1; 2 is the first hedge.
+        attempt: u32,
+        /// How long after the attempt before it; less than the delay when that one failed.
+        after: Duration,
+    },
     /// The call was refused by the library itself.
     Refused {
         /// By what.
@@ -144,6 +151,9 @@ impl fmt::Display for EventKind {
             }
             Self::RetryScheduled { attempt, delay } => {
                 write!(f, "attempt {} follows in {}", attempt.saturating_add(1), Span(*delay))
+            }
+            Self::HedgeStarted { attempt, after } => {
+                write!(f, "attempt {attempt} started as a hedge after {}", Span(*after))
             }
             Self::Refused { kind, retry_after } => {
                 write!(f, "refused: {kind}")?;

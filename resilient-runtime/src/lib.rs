@@ -15,6 +15,7 @@ mod error;
 mod event;
 mod execution;
 mod health;
+mod hedge;
 mod name;
 mod outcome;
 mod policy;
@@ -41,6 +42,7 @@ pub use health::{
     HealthConfig, HealthStatus, ResilienceHealth, ServiceHealth, ServiceMetrics, ServiceStatistics,
     ServiceThresholds, WorkerThreads,
 };
+pub use hedge::HedgeDelay;
 pub use outcome::{Class, Classify};
 pub use profile::{
     ConfigErrors, Conflict, Explanation, IntoBackoff, IntoDuration, IntoJitter, IntoWindow, OFF, Problem,

@@ -45,6 +45,9 @@ pub(crate) fn emit(event: &Event) {
         EventKind::RetryScheduled { attempt, delay } => {
             event!(target: TARGET, Level::WARN, operation, attempt, delay = seconds(*delay), "retry scheduled");
         }
+        EventKind::HedgeStarted { attempt, after } => {
+            event!(target: TARGET, Level::INFO, operation, attempt, after = seconds(*after), "hedge started");
+        }
         EventKind::Refused { kind, retry_after } => {
             let (kind, retry_after) = (kind.as_str(), retry_after.map(seconds));
             event!(target: TARGET, Level::WARN, operation, kind, retry_after, "call refused");
