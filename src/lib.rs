@@ -10,7 +10,7 @@ pub use resilient_macros::{
 pub use resilient_runtime::__private;
 #[doc(inline)]
 pub use resilient_runtime::{
-    Backoff, BreakerConfig, BreakerSnapshot, Builder, CircuitBreaker, Class, Classify, ConfigErrors,
+    Backoff, BreakerConfig, BreakerSnapshot, Budget, Builder, CircuitBreaker, Class, Classify, ConfigErrors,
     Conflict, Counts, Deadline, ErrorKind, Event, EventKind, Explanation, HealthConfig, HealthStatus,
     HedgeDelay, IllegalTransition, IntoBackoff, IntoDuration, IntoJitter, IntoWindow, Jitter, OFF, Operation,
     Permit, Problem, Refused, ResilienceError, ResilienceHealth, Row, ServiceHealth, ServiceMetrics,

@@ -87,6 +87,14 @@ pub enum ResilienceError {
         /// How long this one had waited; zero when it was refused at once.
         waited: Duration,
     },
+    /// The rate limiter has no permit left, and the next one is further away than the call may wait.
+    #[error("rate limiter '{name}' has no permit left; next one in {}", Span(*.retry_after))]
+    RateLimited {
+        /// The rate limiter.
+        name: &'static str,
+        /// How long until a permit is free.
+        retry_after: Duration,
+    },
     /// Every attempt failed; only with `exhausted = "wrap"`, else the last real error is returned as it is.
     #[error("'{operation}' failed {attempts} times; last error: {source}")]
     RetriesExhausted {
@@ -115,6 +123,8 @@ pub enum ErrorKind {
     QueueTimeout,
     /// See [`ResilienceError::BulkheadFull`].
     BulkheadFull,
+    /// See [`ResilienceError::RateLimited`].
+    RateLimited,
     /// See [`ResilienceError::RetriesExhausted`].
     RetriesExhausted,
 }
@@ -129,6 +139,7 @@ impl ErrorKind {
             Self::DeadlineExceeded => "deadline_exceeded",
             Self::QueueTimeout => "queue_timeout",
             Self::BulkheadFull => "bulkhead_full",
+            Self::RateLimited => "rate_limited",
             Self::RetriesExhausted => "retries_exhausted",
         }
     }
@@ -150,6 +161,7 @@ impl ResilienceError {
             Self::DeadlineExceeded { .. } => ErrorKind::DeadlineExceeded,
             Self::QueueTimeout { .. } => ErrorKind::QueueTimeout,
             Self::BulkheadFull { .. } => ErrorKind::BulkheadFull,
+            Self::RateLimited { .. } => ErrorKind::RateLimited,
             Self::RetriesExhausted { .. } => ErrorKind::RetriesExhausted,
         }
     }
@@ -157,7 +169,9 @@ impl ResilienceError {
     /// When to come back, where that is known.
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::CircuitOpen { retry_after, .. } => Some(*retry_after),
+            Self::CircuitOpen { retry_after, .. } | Self::RateLimited { retry_after, .. } => {
+                Some(*retry_after)
+            }
             _ => None,
         }
     }
@@ -190,6 +204,11 @@ impl ResilienceError {
     /// Whether a full bulkhead refused the call.
     pub const fn is_bulkhead_full(&self) -> bool {
         matches!(self, Self::BulkheadFull { .. })
+    }
+
+    /// Whether a rate limiter refused the call.
+    pub const fn is_rate_limited(&self) -> bool {
+        matches!(self, Self::RateLimited { .. })
     }
 
     /// Whether every attempt failed and `exhausted = "wrap"` asked to say so.
@@ -348,6 +367,14 @@ mod tests {
             assert_eq!(error.to_string(), format!("bulkhead 'db' is full: {text}"));
             assert!(error.is_rejection() && error.is_bulkhead_full());
         }
+    }
+
+    #[test]
+    fn a_rate_limiter_says_when_the_next_permit_is_free() {
+        let error = ResilienceError::RateLimited { name: "api", retry_after: Duration::from_millis(250) };
+        assert_eq!(error.to_string(), "rate limiter 'api' has no permit left; next one in 250 ms");
+        assert_eq!(error.retry_after(), Some(Duration::from_millis(250)));
+        assert!(error.is_rejection() && error.is_rate_limited());
     }
 
     #[test]

@@ -71,6 +71,11 @@ pub enum EventKind {
         /// How long after the attempt before it; less than the delay when that one failed.
         after: Duration,
     },
+    /// A retry or a hedge was not started, since its budget was empty.
+    BudgetExhausted {
+        /// The budget.
+        budget: &'static str,
+    },
     /// The call was refused by the library itself.
     Refused {
         /// By what.
@@ -155,6 +160,7 @@ impl fmt::Display for EventKind {
             Self::HedgeStarted { attempt, after } => {
                 write!(f, "attempt {attempt} started as a hedge after {}", Span(*after))
             }
+            Self::BudgetExhausted { budget } => write!(f, "retry budget '{budget}' is empty"),
             Self::Refused { kind, retry_after } => {
                 write!(f, "refused: {kind}")?;
                 match retry_after {

@@ -50,4 +50,4 @@ pub use profile::{
 };
 pub use reason::{StopReason, TripReason};
 pub use registry::{UnknownBreaker, UnknownOperation, UnknownService};
-pub use retry::{Backoff, Jitter};
+pub use retry::{Backoff, Budget, Jitter};

@@ -18,6 +18,8 @@ pub enum StopReason {
     NotRetryable,
     /// No attempts were left.
     Attempts,
+    /// The retry budget was empty.
+    Budget,
     /// The wait before the next attempt would not have fitted the deadline (or was asked to be over 60 s).
     DelayTooLong,
     /// The library refused the call.
@@ -35,6 +37,7 @@ impl StopReason {
             Self::Deadline => "deadline",
             Self::NotRetryable => "not_retryable",
             Self::Attempts => "attempts",
+            Self::Budget => "budget",
             Self::DelayTooLong => "delay_too_long",
             Self::Refused => "refused",
             Self::Panicked => "panicked",

@@ -1,10 +1,12 @@
 //! When to try again, and how long to wait first.
 
 mod backoff;
+mod budget;
 
 use std::time::Duration;
 
 pub use backoff::{Backoff, Jitter};
+pub use budget::Budget;
 
 use crate::clock::{from_nanos_f64, nanos, scaled};
 

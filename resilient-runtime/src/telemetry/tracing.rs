@@ -48,6 +48,9 @@ pub(crate) fn emit(event: &Event) {
         EventKind::HedgeStarted { attempt, after } => {
             event!(target: TARGET, Level::INFO, operation, attempt, after = seconds(*after), "hedge started");
         }
+        EventKind::BudgetExhausted { budget } => {
+            event!(target: TARGET, Level::WARN, operation, budget, "retry budget empty");
+        }
         EventKind::Refused { kind, retry_after } => {
             let (kind, retry_after) = (kind.as_str(), retry_after.map(seconds));
             event!(target: TARGET, Level::WARN, operation, kind, retry_after, "call refused");
