@@ -10,6 +10,7 @@ mod breaker;
 mod circuit_breaker;
 mod clock;
 mod context;
+mod counters;
 mod deadline;
 mod error;
 mod event;

@@ -7,10 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::config::BreakerConfig;
-use super::counters::{Count, Counters};
 use super::machine::{Machine, Recorded, Refusal, Transition};
 use super::snapshot::{self, BreakerSnapshot, Marks};
-use super::{State, Ticket};
+use super::{Count, Counters, State, Ticket};
 use crate::clock::Moment;
 use crate::context::Context;
 use crate::error::ResilienceError;

@@ -2,7 +2,6 @@
 
 mod config;
 mod core;
-mod counters;
 mod machine;
 mod snapshot;
 mod window;
@@ -63,6 +62,22 @@ impl Serialize for State {
         serializer.serialize_str(self.as_str())
     }
 }
+
+/// What is counted without the breaker's lock.
+#[derive(Clone, Copy, Debug)]
+enum Count {
+    Success,
+    Ignored,
+    Rejected,
+}
+
+impl From<Count> for usize {
+    fn from(count: Count) -> Self {
+        count as Self
+    }
+}
+
+type Counters = crate::counters::Counters<3>;
 
 /// Under which generation a call was admitted, and in which probe's slot (0: none). A result from an older
 /// generation changes nothing.

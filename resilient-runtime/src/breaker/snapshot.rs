@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::State;
-use super::counters::{Count, Counters};
 use super::machine::{Machine, reaches};
+use super::{Count, Counters, State};
 use crate::clock::{Clock, Moment};
 use crate::reason::TripReason;
 

@@ -55,50 +55,50 @@ fn assign() -> usize {
     slot
 }
 
-/// What is counted without the breaker's lock.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Count {
-    Success,
-    Ignored,
-    Rejected,
-}
-
 /// Two lines' size, since processors fetch lines in pairs.
-#[derive(Default)]
 #[repr(align(128))]
-struct Line([AtomicU64; 3]);
+struct Line<const N: usize>([AtomicU64; N]);
 
-#[derive(Default)]
-pub(super) struct Counters {
-    owned: [OnceBox<Line>; OWNED],
-    shared: OnceBox<Line>,
+impl<const N: usize> Default for Line<N> {
+    fn default() -> Self {
+        Self([const { AtomicU64::new(0) }; N])
+    }
 }
 
-impl Counters {
+/// `N` counters, each known by an enum's variant.
+#[derive(Default)]
+pub(crate) struct Counters<const N: usize> {
+    owned: [OnceBox<Line<N>>; OWNED],
+    shared: OnceBox<Line<N>>,
+}
+
+impl<const N: usize> Counters<N> {
     #[inline]
-    pub(super) fn add(&self, count: Count) {
+    pub(crate) fn add(&self, count: impl Into<usize>) {
+        let count = count.into();
         match self.owned.get(slot()) {
             Some(line) => {
-                let cell = &line.get_or_init(Box::default).0[count as usize];
+                let cell = &line.get_or_init(Box::default).0[count];
                 // This thread is the cell's only writer, so nothing is lost between the load and the store. The
                 // release lets whoever sees the sum see what the thread did before.
                 cell.store(cell.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
             }
             None => {
-                self.shared.get_or_init(Box::default).0[count as usize].fetch_add(1, Ordering::Release);
+                self.shared.get_or_init(Box::default).0[count].fetch_add(1, Ordering::Release);
             }
         }
     }
 
-    pub(super) fn sum(&self, count: Count) -> u64 {
+    pub(crate) fn sum(&self, count: impl Into<usize>) -> u64 {
+        let count = count.into();
         let lines = self.owned.iter().chain([&self.shared]).filter_map(OnceBox::get);
-        lines.map(|line| line.0[count as usize].load(Ordering::Acquire)).fold(0, u64::wrapping_add)
+        lines.map(|line| line.0[count].load(Ordering::Acquire)).fold(0, u64::wrapping_add)
     }
 }
 
-impl fmt::Debug for Counters {
+impl<const N: usize> fmt::Debug for Counters<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Counters").field("successes", &self.sum(Count::Success)).finish_non_exhaustive()
+        f.debug_list().entries((0..N).map(|count| self.sum(count))).finish()
     }
 }
 
@@ -108,15 +108,15 @@ mod tests {
 
     #[test]
     fn more_threads_than_lines_add_up() {
-        let counters = Counters::default();
+        let counters = Counters::<2>::default();
         for _ in 0..2 {
             std::thread::scope(|scope| {
                 for _ in 0..40 {
-                    scope.spawn(|| (0..1_000).for_each(|_| counters.add(Count::Success)));
+                    scope.spawn(|| (0..1_000).for_each(|_| counters.add(0_usize)));
                 }
             });
         }
-        assert_eq!(counters.sum(Count::Success), 80_000);
-        assert_eq!(counters.sum(Count::Rejected), 0);
+        assert_eq!(counters.sum(0_usize), 80_000);
+        assert_eq!(counters.sum(1_usize), 0);
     }
 }
