@@ -92,6 +92,15 @@ impl Clock {
         }
     }
 
+    /// Whether both say the same moment at any time.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::System { origin }, Self::System { origin: other }) => origin == other,
+            (Self::Test(clock), Self::Test(other)) => Arc::ptr_eq(&clock.offset, &other.offset),
+            _ => false,
+        }
+    }
+
     /// `moment` as seconds since 1970, for people; never used to decide anything.
     pub(crate) fn unix_seconds(&self, moment: Moment) -> f64 {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -36,7 +36,7 @@ pub use api::{
 };
 pub use breaker::{BreakerConfig, BreakerSnapshot, Counts, State, Window, WindowSnapshot};
 pub use circuit_breaker::{CircuitBreaker, IllegalTransition, Permit};
-pub use deadline::Deadline;
+pub use deadline::{Deadline, InvalidGrpcTimeout, WithDeadline};
 pub use error::{ErrorKind, ResilienceError};
 pub use event::{Event, EventKind, Subscription};
 pub use health::{

@@ -2,28 +2,40 @@
 
 use std::cell::Cell;
 
+use tokio::task::Id;
+
 use crate::clock::Moment;
 
 thread_local! {
-    static CURRENT: Cell<Moment> = const { Cell::new(Moment::NEVER) };
+    static CURRENT: Cell<Lent> = const { Cell::new(Lent { at: Moment::NEVER, to: None }) };
+}
+
+/// A deadline, and the tokio task that is under it. A body that drives a runtime runs the runtime's other tasks on its
+/// own thread, and they are under no deadline of its.
+#[derive(Clone, Copy, Debug)]
+struct Lent {
+    at: Moment,
+    to: Option<Id>,
 }
 
 /// [`Moment::NEVER`] outside every limited call.
 #[inline]
 pub(crate) fn current() -> Moment {
-    CURRENT.get()
+    let Lent { at, to } = CURRENT.get();
+    if at == Moment::NEVER || to == tokio::task::try_id() { at } else { Moment::NEVER }
 }
 
 /// Makes a deadline current until dropped. Never later than the one around it.
 #[derive(Debug)]
 pub(crate) struct Ambient {
-    around: Moment,
+    around: Lent,
 }
 
 impl Ambient {
     pub(crate) fn enter(at: Moment) -> Self {
-        let around = CURRENT.get();
-        CURRENT.set(at.min(around));
+        let (around, to) = (CURRENT.get(), tokio::task::try_id());
+        let at = if around.to == to { at.min(around.at) } else { at };
+        CURRENT.set(Lent { at, to });
         Self { around }
     }
 }
