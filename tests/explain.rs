@@ -183,6 +183,7 @@ explain_database
   exponential_base        2            built-in
   backoff                 exponential  built-in
   jitter                  false        PYNOMALY_OP_EXPLAIN_DATABASE_JITTER
+  budget                  default      built-in
   enable_circuit_breaker  true         built-in
   failure_threshold       3            database profile
   success_threshold       2            built-in

@@ -21,6 +21,7 @@ mod name;
 mod outcome;
 mod policy;
 mod profile;
+mod rate_limit;
 mod reason;
 mod registry;
 mod retry;
@@ -46,9 +47,10 @@ pub use health::{
 pub use hedge::HedgeDelay;
 pub use outcome::{Class, Classify};
 pub use profile::{
-    ConfigErrors, Conflict, Explanation, IntoBackoff, IntoDuration, IntoJitter, IntoWindow, OFF, Problem,
-    Refused, Row, Settings, Source, WorstCase,
+    ConfigErrors, Conflict, Explanation, IntoAlgorithm, IntoBackoff, IntoBudget, IntoDuration,
+    IntoHedgeDelay, IntoJitter, IntoWindow, OFF, Problem, Refused, Row, Settings, Source, WorstCase,
 };
+pub use rate_limit::Algorithm;
 pub use reason::{StopReason, TripReason};
 pub use registry::{UnknownBreaker, UnknownOperation, UnknownService};
 pub use retry::{Backoff, Budget, Jitter};

@@ -543,9 +543,10 @@ mod tests {
     fn every_parameter_is_a_variable_of_every_kind_and_operation() {
         for param in &PARAMS {
             let value = match param.kind {
-                Kind::Duration { .. } | Kind::Window => "250ms",
-                Kind::Count | Kind::Threshold | Kind::Factor => "7",
-                Kind::Rate | Kind::Fraction => "0.5",
+                Kind::Duration { .. } | Kind::Window | Kind::HedgeDelay => "250ms",
+                Kind::Count | Kind::Amount | Kind::Threshold | Kind::Factor => "7",
+                Kind::Rate | Kind::Fraction | Kind::Budget => "0.5",
+                Kind::Algorithm => "sliding_window",
                 Kind::Flag | Kind::Jitter => "no",
                 Kind::Backoff => "linear",
             };

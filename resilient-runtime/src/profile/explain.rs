@@ -9,6 +9,7 @@ use super::defaults::name_in_variables;
 use super::param::{PARAMS, Value};
 use super::problem::Problem;
 use super::resolve::{Layers, Resolved, Source};
+use crate::hedge::HedgeDelay;
 use crate::retry::Retry;
 
 /// What is said about an operation besides its numbers.
@@ -110,7 +111,7 @@ impl WorstCase {
         let attempts = if layers.retry && resolved.enable_retry { resolved.max_attempts } else { 1 };
         let waits = Retry { max_attempts: attempts, ..resolved.retry() }.longest_wait();
         let of_attempts = (layers.timeout && resolved.enable_timeout)
-            .then(|| resolved.timeout.saturating_mul(attempts).saturating_add(waits));
+            .then(|| of_attempt(resolved, layers).saturating_mul(attempts).saturating_add(waits));
         let deadline = resolved.deadline.filter(|_| layers.deadline);
         let limit = match (of_attempts, deadline) {
             (Some(a), Some(b)) => Some(a.min(b)),
@@ -118,6 +119,26 @@ impl WorstCase {
         };
         Self { limit, released: subject.released_at_limit, attempts, waits: Some(waits) }
     }
+}
+
+/// The longest one attempt can take, with its wait for the rate limit and its hedges. A wait for a place in the
+/// bulkhead is within the timeout.
+fn of_attempt(resolved: &Resolved, layers: Layers) -> Duration {
+    let turn = if layers.rate_limit && resolved.enable_rate_limit {
+        resolved.rate_limit_max_wait
+    } else {
+        Duration::ZERO
+    };
+    let alone = resolved.timeout.saturating_add(turn);
+    if !(layers.hedge && resolved.enable_hedge) {
+        return alone;
+    }
+    // The next one starts after the delay, or when the one before has failed.
+    let between = match resolved.hedge_delay {
+        HedgeDelay::Fixed(delay) => delay.min(alone),
+        HedgeDelay::P95 => alone,
+    };
+    alone.saturating_add(between.saturating_mul(resolved.hedge_max_hedges))
 }
 
 impl fmt::Display for WorstCase {
@@ -207,8 +228,11 @@ fn names(layers: Layers) -> Vec<&'static str> {
         (layers.deadline, "deadline"),
         (per_call, "circuit breaker"),
         (layers.retry, "retry"),
+        (layers.hedge, "hedge"),
         (layers.breaker && !per_call, "circuit breaker"),
+        (layers.rate_limit, "rate limit"),
         (layers.timeout, "timeout"),
+        (layers.bulkhead, "bulkhead"),
         (layers.health, "health"),
         (true, "function"),
     ]
@@ -270,15 +294,7 @@ mod tests {
     use super::*;
     use crate::retry::Backoff;
 
-    const LAYERS: Layers = Layers {
-        fallback: false,
-        deadline: false,
-        retry: true,
-        breaker: true,
-        breaker_per_call: false,
-        timeout: true,
-        health: false,
-    };
+    const LAYERS: Layers = Layers { retry: true, breaker: true, timeout: true, ..Layers::NONE };
 
     fn explain(layers: Layers, released: bool, attribute: &Settings, pairs: &[(&str, &str)]) -> Explanation {
         let profiles = Profiles::built_in();
@@ -340,6 +356,7 @@ load
   exponential_base        2            built-in
   backoff                 exponential  built-in
   jitter                  false        PYNOMALY_OP_LOAD_JITTER
+  budget                  default      built-in
   enable_circuit_breaker  true         built-in
   failure_threshold       3            database profile
   success_threshold       2            built-in
@@ -374,6 +391,20 @@ load
             explain(per_call, true, &Settings::new(), &[]).layers(),
             ["fallback", "circuit breaker", "retry", "timeout", "health", "function"]
         );
+        let all = Layers { deadline: true, hedge: true, rate_limit: true, bulkhead: true, ..LAYERS };
+        assert_eq!(
+            explain(all, true, &Settings::new(), &[]).layers(),
+            [
+                "deadline",
+                "retry",
+                "hedge",
+                "circuit breaker",
+                "rate limit",
+                "timeout",
+                "bulkhead",
+                "function"
+            ]
+        );
     }
 
     #[test]
@@ -392,6 +423,25 @@ load
         assert_eq!(seconds(plain.clone().enable_timeout(false)), None);
         assert_eq!(seconds(plain.clone().enable_timeout(false).deadline(5)), Some(5.0));
         assert_eq!(seconds(plain.max_attempts(1)), Some(1.0));
+    }
+
+    #[test]
+    fn the_worst_case_counts_waits_for_a_turn_and_late_hedges() {
+        let layers = Layers { hedge: true, rate_limit: true, bulkhead: true, ..LAYERS };
+        let seconds = |settings: Settings| {
+            let settings = settings.timeout(2).max_attempts(1);
+            let limit = explain(layers, true, &settings, &[]).worst_case().limit();
+            limit.map(|time| time.as_secs_f64())
+        };
+        let plain = Settings::new().enable_hedge(false).bulkhead_max_wait(9);
+        assert_eq!(seconds(plain.clone()), Some(2.0), "the wait for a place is within the timeout");
+        assert_eq!(seconds(plain.clone().rate_limit_max_wait(3)), Some(5.0));
+        assert_eq!(seconds(plain.rate_limit_max_wait(3).enable_rate_limit(false)), Some(2.0));
+        let hedged = Settings::new().hedge_delay(0.5).hedge_max_hedges(2);
+        assert_eq!(seconds(hedged.clone()), Some(3.0));
+        assert_eq!(seconds(hedged.clone().hedge_delay(0)), Some(2.0));
+        assert_eq!(seconds(hedged.clone().hedge_delay("1h")), Some(6.0), "each starts when one has failed");
+        assert_eq!(seconds(hedged.hedge_delay("p95").rate_limit_max_wait(1)), Some(9.0));
     }
 
     #[test]
@@ -442,6 +492,7 @@ load
         assert_eq!(row("failure_threshold")["value"], "off");
         assert_eq!(row("failure_rate")["value"], serde_json::Value::Null);
         assert_eq!(row("window")["value"], "100 calls");
+        assert_eq!(row("budget")["value"], "default");
         assert_eq!(json["layers"][0], "retry");
         assert_eq!(json["worst_case"]["attempts"], 3);
     }

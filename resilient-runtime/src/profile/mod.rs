@@ -21,7 +21,10 @@ mod settings;
 pub use explain::{Explanation, Row, WorstCase};
 pub use problem::{ConfigErrors, Conflict, Problem};
 pub use resolve::Source;
-pub use settings::{IntoBackoff, IntoDuration, IntoJitter, IntoWindow, OFF, Refused, Settings};
+pub use settings::{
+    IntoAlgorithm, IntoBackoff, IntoBudget, IntoDuration, IntoHedgeDelay, IntoJitter, IntoWindow, OFF,
+    Refused, Settings,
+};
 
 pub(crate) use defaults::Profiles;
 pub(crate) use env::{Environment, Parsed};

@@ -9,7 +9,9 @@ use super::duration::{self, NoDuration};
 use super::problem::Problem;
 use super::settings::{OFF, Refused, Settings, no_duration};
 use crate::breaker::Window;
-use crate::retry::{Backoff, Jitter};
+use crate::hedge::HedgeDelay;
+use crate::rate_limit::Algorithm;
+use crate::retry::{Backoff, Budget, Jitter};
 
 pub(super) const DURATION: &str = "seconds (30, 0.5) or a unit (250ms, 1m30s)";
 pub(super) const WINDOW: &str = "a number of calls (100) or a time (30s)";
@@ -17,6 +19,7 @@ const NO_TIMEOUT: &str =
     "a time above 0, or switch the limit off (ENABLE_TIMEOUT=false, enable_timeout = false)";
 const ABOVE_ZERO: &str = "a time above 0 (30, 250ms)";
 const COUNT: &str = "a whole number from 1 on (3)";
+const AMOUNT: &str = "a whole number from 0 on (10)";
 const RETRIES: &str = "a whole number from 0 on (2)";
 const THRESHOLD: &str = "a whole number from 1 on (5), or off";
 const FACTOR: &str = "a number of at least 1 (2.0)";
@@ -25,6 +28,12 @@ const FRACTION: &str = "a share from 0 to 1 (0.1)";
 const FLAG: &str = "true or false (1/0, yes/no, on/off, t/f, y/n)";
 const JITTER: &str = "true, false, equal, full, decorrelated or a share from 0 to 1 (0.1)";
 const BACKOFF: &str = "constant, linear, exponential or fibonacci";
+const BUDGET: &str = "default, none or a share of retries per call, above 0 and at most 1 (0.2)";
+const EARNED: &str = "a budget whose ratio is from 0 to 1 and whose per_second is 0 or more, not both 0";
+const ALGORITHM: &str = "gcra or sliding_window";
+pub(super) const HEDGE_DELAY: &str = "p95, seconds (0.1) or a unit (100ms)";
+/// What a budget that is written as a share allows when there are hardly any calls.
+const BUDGET_PER_SECOND: f64 = 1.0;
 
 /// The value of one parameter.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,6 +45,9 @@ pub(super) enum Value {
     Jitter(Jitter),
     Window(Window),
     Backoff(Backoff),
+    Budget(Budget),
+    HedgeDelay(HedgeDelay),
+    Algorithm(Algorithm),
 }
 
 impl fmt::Display for Value {
@@ -49,6 +61,9 @@ impl fmt::Display for Value {
             Self::Jitter(value) => value.fmt(f),
             Self::Window(value) => value.fmt(f),
             Self::Backoff(value) => value.fmt(f),
+            Self::Budget(value) => budget_text(*value).fmt(f),
+            Self::HedgeDelay(value) => value.fmt(f),
+            Self::Algorithm(value) => value.fmt(f),
         }
     }
 }
@@ -74,6 +89,8 @@ pub(super) enum Kind {
         zero: Option<&'static str>,
     },
     Count,
+    /// A count that may be 0.
+    Amount,
     /// A count, or `off`.
     Threshold,
     /// At least 1.
@@ -86,6 +103,9 @@ pub(super) enum Kind {
     Jitter,
     Window,
     Backoff,
+    Budget,
+    HedgeDelay,
+    Algorithm,
 }
 
 /// The layer that reads a parameter.
@@ -94,7 +114,12 @@ pub(super) enum Group {
     Timeout,
     Deadline,
     Retry,
+    /// Retries and hedges are paid from the same budget.
+    Budget,
+    Hedge,
     Breaker,
+    RateLimit,
+    Bulkhead,
 }
 
 /// One tunable parameter.
@@ -140,7 +165,7 @@ const fn seconds(seconds: u64) -> Value {
 
 /// Every tunable parameter, in the order `explain` prints them.
 #[rustfmt::skip]
-pub(super) static PARAMS: [Param; 23] = [
+pub(super) static PARAMS: [Param; 37] = [
     param!(deadline, Deadline, Duration, TIME, "s", None),
     param!(enable_retry, Retry, Flag, Kind::Flag, "", Some(Value::Flag(true))),
     param!(max_attempts, Retry, Count, Kind::Count, "calls", Some(Value::Count(3))),
@@ -149,6 +174,10 @@ pub(super) static PARAMS: [Param; 23] = [
     param!(exponential_base, Retry, Number, Kind::Factor, "", Some(Value::Number(2.0))),
     param!(backoff, Retry, Backoff, Kind::Backoff, "", Some(Value::Backoff(Backoff::Exponential))),
     param!(jitter, Retry, Jitter, Kind::Jitter, "", Some(Value::Jitter(Jitter::Equal))),
+    param!(budget, Budget, Budget, Kind::Budget, "", Some(Value::Budget(Budget::Tokens))),
+    param!(enable_hedge, Hedge, Flag, Kind::Flag, "", Some(Value::Flag(true))),
+    param!(hedge_delay, Hedge, HedgeDelay, Kind::HedgeDelay, "s", Some(Value::HedgeDelay(HedgeDelay::P95))),
+    param!(hedge_max_hedges, Hedge, Count, Kind::Count, "calls", Some(Value::Count(1))),
     param!(enable_circuit_breaker, Breaker, Flag, Kind::Flag, "", Some(Value::Flag(true))),
     param!(failure_threshold, Breaker, Count, Kind::Threshold, "calls", Some(Value::Count(5))),
     param!(success_threshold, Breaker, Count, Kind::Count, "calls", Some(Value::Count(2))),
@@ -162,8 +191,18 @@ pub(super) static PARAMS: [Param; 23] = [
     param!(slow_call_duration, Breaker, Duration, TIME, "s", None),
     param!(window, Breaker, Window, Kind::Window, "", Some(Value::Window(Window::Count(100)))),
     param!(min_calls, Breaker, Count, Kind::Count, "calls", Some(Value::Count(20))),
+    param!(enable_rate_limit, RateLimit, Flag, Kind::Flag, "", Some(Value::Flag(true))),
+    param!(rate_limit_rate, RateLimit, Count, Kind::Count, "calls", Some(Value::Count(100))),
+    param!(rate_limit_per, RateLimit, Duration, TIME, "s", Some(seconds(1))),
+    param!(rate_limit_burst, RateLimit, Count, Kind::Count, "calls", None),
+    param!(rate_limit_max_wait, RateLimit, Duration, WAIT, "s", Some(seconds(0))),
+    param!(rate_limit_algorithm, RateLimit, Algorithm, Kind::Algorithm, "", Some(Value::Algorithm(Algorithm::Gcra))),
     param!(enable_timeout, Timeout, Flag, Kind::Flag, "", Some(Value::Flag(true))),
     param!(timeout, Timeout, Duration, LIMIT, "s", Some(seconds(5))),
+    param!(enable_bulkhead, Bulkhead, Flag, Kind::Flag, "", Some(Value::Flag(true))),
+    param!(bulkhead_max_concurrent, Bulkhead, Count, Kind::Amount, "calls", Some(Value::Count(10))),
+    param!(bulkhead_max_queue, Bulkhead, Count, Kind::Amount, "calls", None),
+    param!(bulkhead_max_wait, Bulkhead, Duration, WAIT, "s", None),
 ];
 
 /// The parameter of this name and its place in [`PARAMS`].
@@ -190,6 +229,7 @@ impl Param {
                 Value::Duration(duration::parse(text).map_err(|why| no_duration(why, text))?)
             }
             Kind::Count => Value::Count(read_count(text, COUNT)?),
+            Kind::Amount => Value::Count(read_count(text, AMOUNT)?),
             Kind::Threshold if text.trim().eq_ignore_ascii_case("off") => Value::Count(OFF),
             Kind::Threshold => Value::Count(read_count(text, THRESHOLD)?),
             Kind::Factor => Value::Number(read_number(text, FACTOR)?),
@@ -199,6 +239,9 @@ impl Param {
             Kind::Jitter => Value::Jitter(read_jitter(text)?),
             Kind::Window => Value::Window(read_window(text)?),
             Kind::Backoff => Value::Backoff(read_backoff(text)?),
+            Kind::Budget => Value::Budget(read_budget(text)?),
+            Kind::HedgeDelay => Value::HedgeDelay(read_hedge_delay(text)?),
+            Kind::Algorithm => Value::Algorithm(read_algorithm(text)?),
         };
         self.in_range(value).map_err(|(wrong, allowed)| Refused::new(wrong, allowed, text))?;
         Ok(value)
@@ -250,6 +293,15 @@ impl Param {
             }
             (Kind::Window, Value::Window(Window::Count(0) | Window::Time(Duration::ZERO))) => {
                 Err(("holds nothing", WINDOW))
+            }
+            (Kind::Budget, Value::Budget(Budget::Ratio { ratio, per_second })) => {
+                let is_share = (0.0..=1.0).contains(&ratio);
+                let is_rate = per_second.is_finite() && per_second >= 0.0;
+                if is_share && is_rate && (ratio > 0.0 || per_second > 0.0) {
+                    Ok(())
+                } else {
+                    Err(("is no budget", EARNED))
+                }
             }
             _ => Ok(()),
         }
@@ -346,6 +398,50 @@ pub(super) fn read_backoff(text: &str) -> Result<Backoff, Refused> {
     Backoff::from_word(text.trim()).ok_or_else(|| Refused::new(wrong, BACKOFF, text))
 }
 
+/// As it is written: a share alone where the rest is what a share brings.
+fn budget_text(budget: Budget) -> String {
+    match budget {
+        Budget::Ratio { ratio, per_second: BUDGET_PER_SECOND } if ratio > 0.0 => ratio.to_string(),
+        other => other.to_string(),
+    }
+}
+
+/// A share of the calls, with one retry per second besides.
+fn share(ratio: f64, text: &str) -> Result<Budget, Refused> {
+    let refuse = |wrong| Err(Refused::new(wrong, BUDGET, text));
+    match ratio {
+        _ if !ratio.is_finite() => refuse("is not a finite number"),
+        _ if ratio <= 0.0 => refuse("is too small"),
+        _ if ratio > 1.0 => refuse("is too large"),
+        _ => Ok(Budget::Ratio { ratio, per_second: BUDGET_PER_SECOND }),
+    }
+}
+
+pub(super) fn read_budget(text: &str) -> Result<Budget, Refused> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "none" => Ok(Budget::None),
+        "default" => Ok(Budget::Tokens),
+        "" => Err(Refused::new("is empty", BUDGET, text)),
+        word => match word.parse() {
+            Ok(ratio) => share(ratio, text),
+            Err(_) => Err(Refused::new("is no budget", BUDGET, text)),
+        },
+    }
+}
+
+pub(super) fn read_hedge_delay(text: &str) -> Result<HedgeDelay, Refused> {
+    if text.trim().eq_ignore_ascii_case("p95") {
+        return Ok(HedgeDelay::P95);
+    }
+    let delay = duration::parse(text);
+    delay.map(HedgeDelay::Fixed).map_err(|why| Refused { allowed: HEDGE_DELAY, ..no_duration(why, text) })
+}
+
+pub(super) fn read_algorithm(text: &str) -> Result<Algorithm, Refused> {
+    let wrong = if text.trim().is_empty() { "is empty" } else { "is not an algorithm" };
+    Algorithm::from_word(text.trim()).ok_or_else(|| Refused::new(wrong, ALGORITHM, text))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -359,13 +455,16 @@ mod tests {
         for (n, param) in PARAMS.iter().enumerate() {
             let sample = match param.kind {
                 Kind::Duration { .. } => Value::Duration(Duration::from_secs(7)),
-                Kind::Count | Kind::Threshold => Value::Count(7),
+                Kind::Count | Kind::Amount | Kind::Threshold => Value::Count(7),
                 Kind::Factor => Value::Number(7.0),
                 Kind::Rate | Kind::Fraction => Value::Number(0.7),
                 Kind::Flag => Value::Flag(false),
                 Kind::Jitter => Value::Jitter(Jitter::Full),
                 Kind::Window => Value::Window(Window::Count(7)),
                 Kind::Backoff => Value::Backoff(Backoff::Linear),
+                Kind::Budget => Value::Budget(Budget::None),
+                Kind::HedgeDelay => Value::HedgeDelay(HedgeDelay::Fixed(Duration::from_secs(7))),
+                Kind::Algorithm => Value::Algorithm(Algorithm::SlidingWindow),
             };
             let mut settings = Settings::new();
             (param.set)(&mut settings, sample);
@@ -399,6 +498,14 @@ mod tests {
             ("window", "100 calls"),
             ("window", "30s"),
             ("backoff", "fibonacci"),
+            ("budget", "none"),
+            ("budget", "default"),
+            ("budget", "0.2"),
+            ("hedge_delay", "p95"),
+            ("hedge_delay", "100ms"),
+            ("rate_limit_algorithm", "gcra"),
+            ("rate_limit_algorithm", "sliding_window"),
+            ("bulkhead_max_concurrent", "0"),
         ] {
             let value = named(name).read(text).unwrap();
             assert_eq!(value.to_string(), text, "{name}");
@@ -459,6 +566,21 @@ mod tests {
             ("jitter", "full", "NaN"),
             ("window", "60s", "inf"),
             ("window", "10 calls", "1e3"),
+            ("bulkhead_max_concurrent", "0", "-1"),
+            ("bulkhead_max_queue", "0", "1.5"),
+            ("bulkhead_max_wait", "0", "-1"),
+            ("rate_limit_rate", "1", "0"),
+            ("rate_limit_per", "1ms", "0"),
+            ("rate_limit_burst", "1", "0"),
+            ("rate_limit_max_wait", "0", "soon"),
+            ("rate_limit_algorithm", "GCRA", "leaky"),
+            ("hedge_delay", "0", "-1"),
+            ("hedge_delay", "P95", "p99"),
+            ("hedge_max_hedges", "1", "0"),
+            ("budget", "1", "0"),
+            ("budget", "0.01", "1.01"),
+            ("budget", "None", "off"),
+            ("budget", "default", "NaN"),
         ] {
             assert!(named(name).read(good).is_ok(), "{name} {good}");
             assert!(named(name).read(bad).is_err(), "{name} {bad}");

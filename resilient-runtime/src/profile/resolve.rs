@@ -11,7 +11,9 @@ use super::param::{Group, PARAMS, Param, Value, param};
 use super::problem::Problem;
 use super::settings::{OFF, Refused, Settings};
 use crate::breaker::Window;
-use crate::retry::{Backoff, Jitter, Retry};
+use crate::hedge::HedgeDelay;
+use crate::rate_limit::Algorithm;
+use crate::retry::{Backoff, Budget, Jitter, Retry};
 
 /// Where a value in force comes from. `Display` is what `explain` prints.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,10 +101,13 @@ pub(crate) struct Layers {
     pub(crate) fallback: bool,
     pub(crate) deadline: bool,
     pub(crate) retry: bool,
+    pub(crate) hedge: bool,
     pub(crate) breaker: bool,
     /// The breaker is outside the retries (`breaker_scope = "call"`).
     pub(crate) breaker_per_call: bool,
+    pub(crate) rate_limit: bool,
     pub(crate) timeout: bool,
+    pub(crate) bulkhead: bool,
     pub(crate) health: bool,
 }
 
@@ -111,9 +116,12 @@ impl Layers {
         fallback: false,
         deadline: false,
         retry: false,
+        hedge: false,
         breaker: false,
         breaker_per_call: false,
+        rate_limit: false,
         timeout: false,
+        bulkhead: false,
         health: false,
     };
 
@@ -122,7 +130,11 @@ impl Layers {
             Group::Timeout => self.timeout,
             Group::Deadline => self.deadline,
             Group::Retry => self.retry,
+            Group::Budget => self.retry || self.hedge,
+            Group::Hedge => self.hedge,
             Group::Breaker => self.breaker,
+            Group::RateLimit => self.rate_limit,
+            Group::Bulkhead => self.bulkhead,
         }
     }
 
@@ -152,7 +164,8 @@ pub(crate) struct Request<'a> {
 /// What is in force for one operation, every parameter with a value, and who said so.
 ///
 /// The parameters are consistent: `base_delay <= max_delay`, `min_calls` fits a counted window,
-/// `slow_call_rate` is there only with `slow_call_duration`.
+/// `slow_call_rate` is there only with `slow_call_duration`, a bulkhead without `bulkhead_max_wait` has a
+/// `bulkhead_max_queue`.
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each layer is on or off")]
 pub(crate) struct Resolved {
@@ -179,9 +192,26 @@ pub(crate) struct Resolved {
     pub(crate) recovery_backoff: f64,
     pub(crate) max_recovery_timeout: Option<Duration>,
     pub(crate) recovery_jitter: f64,
+    pub(crate) budget: Budget,
+    pub(crate) hedge_delay: HedgeDelay,
+    pub(crate) hedge_max_hedges: u32,
+    pub(crate) rate_limit_rate: u32,
+    pub(crate) rate_limit_per: Duration,
+    pub(crate) rate_limit_burst: u32,
+    pub(crate) rate_limit_max_wait: Duration,
+    pub(crate) rate_limit_algorithm: Algorithm,
+    /// 0 refuses every call.
+    pub(crate) bulkhead_max_concurrent: u32,
+    /// `None`: any number of calls may wait.
+    pub(crate) bulkhead_max_queue: Option<u32>,
+    /// `None`: calls wait as long as the attempt may take.
+    pub(crate) bulkhead_max_wait: Option<Duration>,
     pub(crate) enable_timeout: bool,
     pub(crate) enable_retry: bool,
     pub(crate) enable_circuit_breaker: bool,
+    pub(crate) enable_hedge: bool,
+    pub(crate) enable_rate_limit: bool,
+    pub(crate) enable_bulkhead: bool,
     /// In the order of [`PARAMS`].
     sources: Vec<Source>,
     /// What cannot be used, or contradicts itself. What variables of a kind of operation say wrongly is in
@@ -234,6 +264,20 @@ impl Resolved {
         settings.enable_timeout = Some(self.enable_timeout);
         settings.enable_retry = Some(self.enable_retry);
         settings.enable_circuit_breaker = Some(self.enable_circuit_breaker);
+        settings.budget = Some(self.budget);
+        settings.hedge_delay = Some(self.hedge_delay);
+        settings.hedge_max_hedges = Some(self.hedge_max_hedges);
+        settings.rate_limit_rate = Some(self.rate_limit_rate);
+        settings.rate_limit_per = Some(self.rate_limit_per);
+        settings.rate_limit_burst = Some(self.rate_limit_burst);
+        settings.rate_limit_max_wait = Some(self.rate_limit_max_wait);
+        settings.rate_limit_algorithm = Some(self.rate_limit_algorithm);
+        settings.bulkhead_max_concurrent = Some(self.bulkhead_max_concurrent);
+        settings.bulkhead_max_queue = self.bulkhead_max_queue;
+        settings.bulkhead_max_wait = self.bulkhead_max_wait;
+        settings.enable_hedge = Some(self.enable_hedge);
+        settings.enable_rate_limit = Some(self.enable_rate_limit);
+        settings.enable_bulkhead = Some(self.enable_bulkhead);
         settings
     }
 }
@@ -347,6 +391,9 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
     check_delays(&mut resolved, request);
     check_breaker(&mut resolved, request);
     check_limits(&mut resolved, request);
+    check_rate_limit(&mut resolved, request);
+    check_bulkhead(&mut resolved, request);
+    check_hedge(&mut resolved, request);
     switch_off(&mut resolved, request);
     resolved
 }
@@ -361,8 +408,11 @@ fn without_layer(request: &Request<'_>) -> Vec<Problem> {
             let layer = match param.group {
                 Group::Timeout => "timeout",
                 Group::Deadline => "deadline",
-                Group::Retry => "retry",
+                Group::Retry | Group::Budget => "retry",
+                Group::Hedge => "hedge",
                 Group::Breaker => "circuit breaker",
+                Group::RateLimit => "rate limit",
+                Group::Bulkhead => "bulkhead",
             };
             let Request { operation, location, .. } = request;
             let what = format!("`{operation}` ({location}) has no {layer} layer");
@@ -391,6 +441,17 @@ fn concrete(merged: &Settings) -> Resolved {
         enable_timeout: Some(enable_timeout),
         enable_retry: Some(enable_retry),
         enable_circuit_breaker: Some(enable_circuit_breaker),
+        budget: Some(budget),
+        hedge_delay: Some(hedge_delay),
+        hedge_max_hedges: Some(hedge_max_hedges),
+        rate_limit_rate: Some(rate_limit_rate),
+        rate_limit_per: Some(rate_limit_per),
+        rate_limit_max_wait: Some(rate_limit_max_wait),
+        rate_limit_algorithm: Some(rate_limit_algorithm),
+        bulkhead_max_concurrent: Some(bulkhead_max_concurrent),
+        enable_hedge: Some(enable_hedge),
+        enable_rate_limit: Some(enable_rate_limit),
+        enable_bulkhead: Some(enable_bulkhead),
         ..
     } = *merged
     else {
@@ -421,6 +482,20 @@ fn concrete(merged: &Settings) -> Resolved {
         enable_timeout,
         enable_retry,
         enable_circuit_breaker,
+        budget,
+        hedge_delay,
+        hedge_max_hedges,
+        rate_limit_rate,
+        rate_limit_per,
+        rate_limit_max_wait,
+        rate_limit_algorithm,
+        bulkhead_max_concurrent,
+        rate_limit_burst: merged.rate_limit_burst.unwrap_or(rate_limit_rate),
+        bulkhead_max_queue: merged.bulkhead_max_queue,
+        bulkhead_max_wait: merged.bulkhead_max_wait,
+        enable_hedge,
+        enable_rate_limit,
+        enable_bulkhead,
         sources: Vec::new(),
         problems: Vec::new(),
         notes: Vec::new(),
@@ -497,11 +572,7 @@ fn check_breaker(resolved: &mut Resolved, request: &Request<'_>) {
         }
         resolved.min_calls = held;
     }
-    if let Some((n, _)) = param("half_open_max_calls")
-        && resolved.sources[n] == Source::BuiltIn
-    {
-        resolved.sources[n] = Source::Same("success_threshold");
-    }
+    resolved.follows("half_open_max_calls", "success_threshold");
     if layers.breaker && resolved.failure_threshold == OFF && !has_rate {
         resolved
             .notes
@@ -543,7 +614,100 @@ fn check_limits(resolved: &mut Resolved, request: &Request<'_>) {
     }
 }
 
-/// The master switch, which a more specific `enable_ = true` beats.
+impl Resolved {
+    fn follows(&mut self, parameter: &str, other: &'static str) {
+        if let Some((n, _)) = param(parameter)
+            && self.sources[n] == Source::BuiltIn
+        {
+            self.sources[n] = Source::Same(other);
+        }
+    }
+
+    /// The shorter of the attempt's and the call's limit, of those that are there and on.
+    fn shortest_limit(&self, layers: Layers) -> Option<(&'static str, Duration)> {
+        let timeout =
+            (layers.timeout && self.enable_timeout).then_some(("the attempt's timeout", self.timeout));
+        let deadline = self.deadline.filter(|_| layers.deadline).map(|deadline| ("the deadline", deadline));
+        timeout.into_iter().chain(deadline).min_by_key(|(_, limit)| *limit)
+    }
+}
+
+fn check_rate_limit(resolved: &mut Resolved, request: &Request<'_>) {
+    if resolved.rate_limit_algorithm == Algorithm::SlidingWindow {
+        if request.layers.rate_limit && *resolved.source("rate_limit_burst") != Source::BuiltIn {
+            resolved.notes.push("rate_limit_burst is not used: a sliding window has no bursts".to_owned());
+        }
+        resolved.rate_limit_burst = resolved.rate_limit_rate;
+    }
+    resolved.follows("rate_limit_burst", "rate_limit_rate");
+    let wait = resolved.rate_limit_max_wait;
+    if request.layers.rate_limit
+        && let Some(deadline) = resolved.deadline.filter(|_| request.layers.deadline)
+        && wait > deadline
+    {
+        let (wait, deadline) = (Value::Duration(wait), Value::Duration(deadline));
+        resolved.notes.push(format!("the deadline of {deadline} cuts the rate_limit_max_wait of {wait}"));
+    }
+}
+
+fn check_bulkhead(resolved: &mut Resolved, request: &Request<'_>) {
+    if resolved.bulkhead_max_wait.is_none() && resolved.bulkhead_max_queue.is_none() {
+        resolved.bulkhead_max_queue = Some(0);
+    }
+    if !request.layers.bulkhead {
+        return;
+    }
+    let limit = resolved.shortest_limit(request.layers);
+    let waits = match (resolved.bulkhead_max_queue, resolved.bulkhead_max_wait) {
+        _ if resolved.bulkhead_max_concurrent == 0 => {
+            Some("bulkhead_max_concurrent is 0: every call is refused".to_owned())
+        }
+        (Some(0), Some(wait)) if !wait.is_zero() => {
+            Some("bulkhead_max_wait is not used: bulkhead_max_queue is 0, so no call waits".to_owned())
+        }
+        (Some(1..), None) if limit.is_none() => Some(
+            "calls wait for a place without limit: no bulkhead_max_wait, no timeout, no deadline".to_owned(),
+        ),
+        (_, Some(wait)) => limit.filter(|(_, limit)| wait > *limit).map(|(name, limit)| {
+            let (wait, limit) = (Value::Duration(wait), Value::Duration(limit));
+            format!("{name} of {limit} cuts the bulkhead_max_wait of {wait}")
+        }),
+        _ => None,
+    };
+    resolved.notes.extend(waits);
+}
+
+fn check_hedge(resolved: &mut Resolved, request: &Request<'_>) {
+    let Request { layers, .. } = request;
+    let retries = layers.retry && resolved.enable_retry && resolved.max_attempts > 1;
+    if retries && resolved.budget == Budget::None {
+        let attempts = resolved.max_attempts;
+        resolved
+            .notes
+            .push(format!("the budget is none: while the target is down, each call becomes {attempts}"));
+    }
+    if !layers.hedge {
+        return;
+    }
+    if let HedgeDelay::Fixed(delay) = resolved.hedge_delay
+        && let Some((name, limit)) = resolved.shortest_limit(*layers)
+        && delay >= limit
+    {
+        let (delay, limit) = (Value::Duration(delay), Value::Duration(limit));
+        resolved.notes.push(format!(
+            "no slow attempt is hedged: {name} of {limit} ends it before the hedge_delay of {delay}"
+        ));
+    }
+    if layers.bulkhead && resolved.bulkhead_max_concurrent == 1 {
+        resolved
+            .notes
+            .push("a hedge finds no place beside its attempt: bulkhead_max_concurrent is 1".to_owned());
+    }
+}
+
+/// The master switch, which only what is said about this very operation outside of its code beats: a scope's or a
+/// variable's `enable_ = true`. In code `true` says no more than that the layer is there, and an operator who
+/// switches everything off means that, too.
 fn switch_off(resolved: &mut Resolved, request: &Request<'_>) {
     let Some((false, variable)) = &request.environment.enabled else { return };
     resolved.enabled = false;
@@ -553,6 +717,9 @@ fn switch_off(resolved: &mut Resolved, request: &Request<'_>) {
             "enable_timeout" => &mut resolved.enable_timeout,
             "enable_retry" => &mut resolved.enable_retry,
             "enable_circuit_breaker" => &mut resolved.enable_circuit_breaker,
+            "enable_hedge" => &mut resolved.enable_hedge,
+            "enable_rate_limit" => &mut resolved.enable_rate_limit,
+            "enable_bulkhead" => &mut resolved.enable_bulkhead,
             "deadline" => {
                 if resolved.deadline.take().is_some() {
                     resolved.sources[n] = switched.clone();
@@ -561,10 +728,7 @@ fn switch_off(resolved: &mut Resolved, request: &Request<'_>) {
             }
             _ => continue,
         };
-        let specific = matches!(
-            resolved.sources[n],
-            Source::ScopeOverride | Source::Environment { .. } | Source::Attribute
-        );
+        let specific = matches!(resolved.sources[n], Source::ScopeOverride | Source::Environment { .. });
         if *layer && !specific {
             *layer = false;
             resolved.sources[n] = switched.clone();
@@ -581,9 +745,12 @@ mod tests {
         fallback: true,
         deadline: true,
         retry: true,
+        hedge: true,
         breaker: true,
         breaker_per_call: false,
+        rate_limit: true,
         timeout: true,
+        bulkhead: true,
         health: true,
     };
 
@@ -879,9 +1046,9 @@ mod tests {
         assert_eq!(resolved.problems, []);
     }
 
-    /// CF-015.
+    /// CF-015, where code does not count as specific: see [`switch_off`].
     #[test]
-    fn a_specific_enable_beats_the_master_switch() {
+    fn a_variable_of_the_operation_beats_the_master_switch_and_its_attribute_does_not() {
         let resolved = Case {
             attribute: Settings::new().enable_timeout(true).enable_circuit_breaker(false),
             environment: vec![
@@ -891,9 +1058,104 @@ mod tests {
             ..Case::default()
         }
         .resolve();
-        assert!(!resolved.enabled);
-        assert!(resolved.enable_retry && resolved.enable_timeout && !resolved.enable_circuit_breaker);
+        assert!(!resolved.enabled && resolved.enable_retry);
+        assert!(!resolved.enable_timeout && !resolved.enable_circuit_breaker);
+        assert_eq!(resolved.source("enable_timeout").to_string(), "PYNOMALY_RESILIENCE_ENABLED");
         assert_eq!(resolved.source("enable_circuit_breaker"), &Source::Attribute);
+    }
+
+    #[test]
+    fn the_other_layers_are_switched_off_as_well() {
+        let resolved = Case {
+            environment: vec![
+                ("PYNOMALY_RESILIENCE_ENABLED", "false"),
+                ("PYNOMALY_OP_LOAD_ENABLE_BULKHEAD", "true"),
+            ],
+            ..Case::default()
+        }
+        .resolve();
+        assert!(!resolved.enable_hedge && !resolved.enable_rate_limit && resolved.enable_bulkhead);
+    }
+
+    #[test]
+    fn a_bulkhead_lets_wait_what_is_said_about_waiting() {
+        let waiting = |attribute: Settings| {
+            let resolved = Case { attribute, ..Case::default() }.resolve();
+            (resolved.bulkhead_max_queue, resolved.bulkhead_max_wait)
+        };
+        assert_eq!(waiting(Settings::new()), (Some(0), None));
+        assert_eq!(waiting(Settings::new().bulkhead_max_queue(5)), (Some(5), None));
+        assert_eq!(waiting(Settings::new().bulkhead_max_wait(5)), (None, Some(secs(5))));
+        let both = Settings::new().bulkhead_max_wait(5).bulkhead_max_queue(5);
+        assert_eq!(waiting(both), (Some(5), Some(secs(5))));
+    }
+
+    #[test]
+    fn a_burst_follows_the_rate() {
+        let burst = |attribute: Settings| {
+            let resolved = Case { attribute, ..Case::default() }.resolve();
+            let source = resolved.source("rate_limit_burst").to_string();
+            (resolved.rate_limit_burst, source, resolved.notes)
+        };
+        let of_rate = Settings::new().rate_limit_rate(7);
+        assert_eq!(burst(of_rate.clone()), (7, "same as rate_limit_rate".into(), vec![]));
+        let written = of_rate.rate_limit_burst(9);
+        assert_eq!(burst(written.clone()), (9, "attribute".into(), vec![]));
+        let note = "rate_limit_burst is not used: a sliding window has no bursts".to_owned();
+        let sliding = written.rate_limit_algorithm("sliding_window");
+        assert_eq!(burst(sliding), (7, "attribute".into(), vec![note]));
+    }
+
+    #[test]
+    fn what_may_surprise_about_waits_hedges_and_budgets_is_noted() {
+        let limited = || Settings::new().timeout(5).deadline(20);
+        for (attribute, note) in [
+            (limited().bulkhead_max_wait(5), None),
+            (
+                limited().bulkhead_max_wait(6),
+                Some("the attempt's timeout of 5s cuts the bulkhead_max_wait of 6s"),
+            ),
+            (
+                limited().bulkhead_max_concurrent(0).bulkhead_max_wait(6),
+                Some("bulkhead_max_concurrent is 0: every call is refused"),
+            ),
+            (
+                limited().bulkhead_max_queue(0).bulkhead_max_wait(1),
+                Some("bulkhead_max_wait is not used: bulkhead_max_queue is 0, so no call waits"),
+            ),
+            (
+                Settings::new().enable_timeout(false).bulkhead_max_queue(3),
+                Some("calls wait for a place without limit: no bulkhead_max_wait, no timeout, no deadline"),
+            ),
+            (
+                limited().bulkhead_max_concurrent(1),
+                Some("a hedge finds no place beside its attempt: bulkhead_max_concurrent is 1"),
+            ),
+            (
+                limited().rate_limit_max_wait(21),
+                Some("the deadline of 20s cuts the rate_limit_max_wait of 21s"),
+            ),
+            (limited().hedge_delay(4.9), None),
+            (
+                limited().hedge_delay(5),
+                Some(
+                    "no slow attempt is hedged: the attempt's timeout of 5s ends it before the hedge_delay of 5s",
+                ),
+            ),
+            (limited().budget(0.2), None),
+            (limited().budget("none").max_attempts(1), None),
+            (
+                limited().budget("none"),
+                Some("the budget is none: while the target is down, each call becomes 3"),
+            ),
+        ] {
+            let mut case = Case { attribute, ..Case::default() };
+            let resolved = case.resolve();
+            assert_eq!(resolved.problems, []);
+            assert_eq!(resolved.notes, Vec::from_iter(note.map(str::to_owned)));
+            case.layers = Layers { deadline: true, timeout: true, ..Layers::NONE };
+            assert_eq!(case.resolve().notes, [""; 0], "a layer that is not there says nothing");
+        }
     }
 
     #[test]

@@ -7,7 +7,9 @@ use super::duration::{self, LONGEST, NoDuration};
 use super::param;
 use super::problem::shown;
 use crate::breaker::Window;
-use crate::retry::{Backoff, Jitter};
+use crate::hedge::HedgeDelay;
+use crate::rate_limit::Algorithm;
+use crate::retry::{Backoff, Budget, Jitter};
 
 /// `failure_threshold = "off"`: consecutive failures never open the circuit breaker.
 pub const OFF: u32 = u32::MAX;
@@ -102,12 +104,42 @@ pub struct Settings {
     pub max_recovery_timeout: Option<Duration>,
     /// Spread of the open time, a share from 0 to 1. Built-in: 0.
     pub recovery_jitter: Option<f64>,
+    /// What the retries and hedges of this operation are paid from. Built-in: [`Budget::Tokens`].
+    pub budget: Option<Budget>,
+    /// How long an attempt may go without an answer before a hedge is started beside it. Built-in:
+    /// [`HedgeDelay::P95`].
+    pub hedge_delay: Option<HedgeDelay>,
+    /// Hedges of one attempt. Built-in: 1.
+    pub hedge_max_hedges: Option<u32>,
+    /// Calls per [`rate_limit_per`](Self::rate_limit_per). Built-in: 100.
+    pub rate_limit_rate: Option<u32>,
+    /// The time in which so many calls may start. Built-in: 1 s.
+    pub rate_limit_per: Option<Duration>,
+    /// Calls that may start at once after a pause. Built-in: as many as `rate_limit_rate`.
+    pub rate_limit_burst: Option<u32>,
+    /// How long a call waits for its turn before it is refused. Built-in: 0.
+    pub rate_limit_max_wait: Option<Duration>,
+    /// How the calls are counted. Built-in: [`Algorithm::Gcra`].
+    pub rate_limit_algorithm: Option<Algorithm>,
+    /// Calls at the same time; 0 refuses every call. Built-in: 10.
+    pub bulkhead_max_concurrent: Option<u32>,
+    /// Calls that may wait for a place. Built-in: 0, or any number where `bulkhead_max_wait` is set.
+    pub bulkhead_max_queue: Option<u32>,
+    /// How long a call waits for a place. Built-in: none, or as long as the attempt may take where
+    /// `bulkhead_max_queue` is set.
+    pub bulkhead_max_wait: Option<Duration>,
     /// Whether the attempt limit is in force. Built-in: true.
     pub enable_timeout: Option<bool>,
     /// Whether failed attempts are repeated. Built-in: true.
     pub enable_retry: Option<bool>,
     /// Whether the circuit breaker counts and refuses. Built-in: true.
     pub enable_circuit_breaker: Option<bool>,
+    /// Whether slow attempts are hedged. Built-in: true.
+    pub enable_hedge: Option<bool>,
+    /// Whether the rate limit is in force. Built-in: true.
+    pub enable_rate_limit: Option<bool>,
+    /// Whether the bulkhead is in force. Built-in: true.
+    pub enable_bulkhead: Option<bool>,
     pub(super) rejected: Vec<(&'static str, Refused)>,
 }
 
@@ -166,6 +198,20 @@ impl Settings {
             enable_timeout: None,
             enable_retry: None,
             enable_circuit_breaker: None,
+            budget: None,
+            hedge_delay: None,
+            hedge_max_hedges: None,
+            rate_limit_rate: None,
+            rate_limit_per: None,
+            rate_limit_burst: None,
+            rate_limit_max_wait: None,
+            rate_limit_algorithm: None,
+            bulkhead_max_concurrent: None,
+            bulkhead_max_queue: None,
+            bulkhead_max_wait: None,
+            enable_hedge: None,
+            enable_rate_limit: None,
+            enable_bulkhead: None,
             rejected: Vec::new(),
         }
     }
@@ -191,6 +237,19 @@ impl Settings {
         backoff: IntoBackoff, into_backoff;
         /// What the rates look back on: a number of calls (`100`) or a time (`"30s"`).
         window: IntoWindow, into_window;
+        /// What retries and hedges are paid from: `"default"`, `"none"`, a share of the calls such as `0.2`, or a
+        /// [`Budget`].
+        budget: IntoBudget, into_budget;
+        /// How long an attempt may go without an answer before a hedge starts: a time, or `"p95"`.
+        hedge_delay: IntoHedgeDelay, into_hedge_delay;
+        /// The time in which `rate_limit_rate` calls may start, above 0.
+        rate_limit_per: IntoDuration, into_duration;
+        /// How long a call waits for its turn before it is refused, 0 or more.
+        rate_limit_max_wait: IntoDuration, into_duration;
+        /// How the calls are counted: `"gcra"` or `"sliding_window"`.
+        rate_limit_algorithm: IntoAlgorithm, into_algorithm;
+        /// How long a call waits for a place in the bulkhead, 0 or more.
+        bulkhead_max_wait: IntoDuration, into_duration;
     }
 
     plain! {
@@ -220,6 +279,22 @@ impl Settings {
         enable_retry: bool;
         /// Whether the circuit breaker counts and refuses.
         enable_circuit_breaker: bool;
+        /// Hedges of one attempt, at least 1.
+        hedge_max_hedges: u32;
+        /// Calls per `rate_limit_per`, at least 1.
+        rate_limit_rate: u32;
+        /// Calls that may start at once after a pause, at least 1.
+        rate_limit_burst: u32;
+        /// Calls at the same time; 0 refuses every call.
+        bulkhead_max_concurrent: u32;
+        /// Calls that may wait for a place in the bulkhead, 0 or more.
+        bulkhead_max_queue: u32;
+        /// Whether slow attempts are hedged.
+        enable_hedge: bool;
+        /// Whether the rate limit is in force.
+        enable_rate_limit: bool;
+        /// Whether the bulkhead is in force.
+        enable_bulkhead: bool;
     }
 
     /// Attempts without the first call: sets `max_attempts` to one more.
@@ -309,6 +384,48 @@ pub trait IntoBackoff: Sealed {
     fn into_backoff(self) -> Result<Backoff, Refused>;
 }
 
+/// What can be written for `budget`: a [`Budget`], a share of the calls such as `0.2` (with one retry per second
+/// besides), or one of the texts `"default"`, `"none"`, `"0.2"`. Implemented here only.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no budget",
+    note = "write \"default\", \"none\", a share of the calls such as 0.2, or a `Budget`"
+)]
+pub trait IntoBudget: Sealed {
+    /// The budget, or why there is none.
+    ///
+    /// # Errors
+    /// A share outside of 0 to 1, or a text that names no budget.
+    fn into_budget(self) -> Result<Budget, Refused>;
+}
+
+/// What can be written for `hedge_delay`: a [`HedgeDelay`], `"p95"`, or what [`IntoDuration`] takes. Implemented here
+/// only.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no delay of a hedge",
+    note = "write \"p95\", a `Duration`, a number of seconds, or a text such as \"100ms\""
+)]
+pub trait IntoHedgeDelay: Sealed {
+    /// The delay, or why there is none.
+    ///
+    /// # Errors
+    /// Negative, not finite, or a text that is neither `p95` nor a duration.
+    fn into_hedge_delay(self) -> Result<HedgeDelay, Refused>;
+}
+
+/// What can be written for `rate_limit_algorithm`: an [`Algorithm`], or one of [`Algorithm::WORDS`]. Implemented here
+/// only.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no algorithm of a rate limit",
+    note = "write \"gcra\" or \"sliding_window\""
+)]
+pub trait IntoAlgorithm: Sealed {
+    /// The algorithm, or why there is none.
+    ///
+    /// # Errors
+    /// A text that names no algorithm.
+    fn into_algorithm(self) -> Result<Algorithm, Refused>;
+}
+
 /// What a number or a text is refused with when it is no duration.
 pub(super) fn no_duration(why: NoDuration, value: &str) -> Refused {
     let wrong = match why {
@@ -328,6 +445,9 @@ impl Sealed for bool {}
 impl Sealed for Jitter {}
 impl Sealed for Window {}
 impl Sealed for Backoff {}
+impl Sealed for Budget {}
+impl Sealed for HedgeDelay {}
+impl Sealed for Algorithm {}
 impl Sealed for fn(u32) -> Duration {}
 
 impl IntoDuration for Duration {
@@ -396,6 +516,48 @@ impl IntoBackoff for &str {
     }
 }
 
+impl IntoBudget for Budget {
+    fn into_budget(self) -> Result<Budget, Refused> {
+        Ok(self)
+    }
+}
+
+impl IntoBudget for &str {
+    fn into_budget(self) -> Result<Budget, Refused> {
+        param::read_budget(self)
+    }
+}
+
+impl IntoHedgeDelay for HedgeDelay {
+    fn into_hedge_delay(self) -> Result<HedgeDelay, Refused> {
+        Ok(self)
+    }
+}
+
+impl IntoHedgeDelay for Duration {
+    fn into_hedge_delay(self) -> Result<HedgeDelay, Refused> {
+        self.into_duration().map(HedgeDelay::Fixed)
+    }
+}
+
+impl IntoHedgeDelay for &str {
+    fn into_hedge_delay(self) -> Result<HedgeDelay, Refused> {
+        param::read_hedge_delay(self)
+    }
+}
+
+impl IntoAlgorithm for Algorithm {
+    fn into_algorithm(self) -> Result<Algorithm, Refused> {
+        Ok(self)
+    }
+}
+
+impl IntoAlgorithm for &str {
+    fn into_algorithm(self) -> Result<Algorithm, Refused> {
+        param::read_algorithm(self)
+    }
+}
+
 macro_rules! owned_text {
     ($($text:ty),*) => {$(
         impl IntoDuration for $text {
@@ -418,6 +580,21 @@ macro_rules! owned_text {
                 self.as_str().into_backoff()
             }
         }
+        impl IntoBudget for $text {
+            fn into_budget(self) -> Result<Budget, Refused> {
+                self.as_str().into_budget()
+            }
+        }
+        impl IntoHedgeDelay for $text {
+            fn into_hedge_delay(self) -> Result<HedgeDelay, Refused> {
+                self.as_str().into_hedge_delay()
+            }
+        }
+        impl IntoAlgorithm for $text {
+            fn into_algorithm(self) -> Result<Algorithm, Refused> {
+                self.as_str().into_algorithm()
+            }
+        }
     )*};
 }
 owned_text!(String, &String);
@@ -437,6 +614,16 @@ macro_rules! floats {
                 Ok(Jitter::Fraction(self.into()))
             }
         }
+        impl IntoBudget for $float {
+            fn into_budget(self) -> Result<Budget, Refused> {
+                param::read_budget(&self.to_string())
+            }
+        }
+        impl IntoHedgeDelay for $float {
+            fn into_hedge_delay(self) -> Result<HedgeDelay, Refused> {
+                self.into_duration().map(HedgeDelay::Fixed)
+            }
+        }
     )*};
 }
 floats!(f64, f32);
@@ -449,6 +636,11 @@ macro_rules! integers {
                 u64::try_from(self)
                     .map(|seconds| Duration::from_secs(seconds).min(LONGEST))
                     .map_err(|_| no_duration(NoDuration::Negative, &self.to_string()))
+            }
+        }
+        impl IntoHedgeDelay for $integer {
+            fn into_hedge_delay(self) -> Result<HedgeDelay, Refused> {
+                self.into_duration().map(HedgeDelay::Fixed)
             }
         }
         impl IntoWindow for $integer {
@@ -506,6 +698,36 @@ mod tests {
         assert_eq!(Settings::new().backoff("linear").backoff, Some(Backoff::Linear));
         let custom = Settings::new().backoff(same as fn(u32) -> Duration).backoff;
         assert!(matches!(custom, Some(Backoff::Custom(_))));
+    }
+
+    #[test]
+    fn budgets_hedges_and_algorithms_are_taken_as_people_write_them() {
+        let fifth = Budget::Ratio { ratio: 0.2, per_second: 1.0 };
+        assert_eq!(Settings::new().budget("none").budget, Some(Budget::None));
+        assert_eq!(Settings::new().budget("Default").budget, Some(Budget::Tokens));
+        assert_eq!(Settings::new().budget(0.2).budget, Some(fifth));
+        assert_eq!(Settings::new().budget(0.2_f32).budget, Some(fifth));
+        assert_eq!(Settings::new().budget(String::from("0.2")).budget, Some(fifth));
+        assert_eq!(Settings::new().budget(fifth).budget, Some(fifth));
+        let delay = |settings: Settings| settings.hedge_delay;
+        let tenth = Some(HedgeDelay::Fixed(Duration::from_millis(100)));
+        assert_eq!(delay(Settings::new().hedge_delay("p95")), Some(HedgeDelay::P95));
+        assert_eq!(delay(Settings::new().hedge_delay("100ms")), tenth);
+        assert_eq!(delay(Settings::new().hedge_delay(0.1)), tenth);
+        assert_eq!(delay(Settings::new().hedge_delay(Duration::from_millis(100))), tenth);
+        assert_eq!(delay(Settings::new().hedge_delay(0)), Some(HedgeDelay::Fixed(Duration::ZERO)));
+        let algorithm = |settings: Settings| settings.rate_limit_algorithm;
+        assert_eq!(
+            algorithm(Settings::new().rate_limit_algorithm("sliding_window")),
+            Some(Algorithm::SlidingWindow)
+        );
+        assert_eq!(algorithm(Settings::new().rate_limit_algorithm(Algorithm::Gcra)), Some(Algorithm::Gcra));
+        assert!(Settings::new().budget(0.0).rejection("budget").is_some());
+        assert!(Settings::new().budget(f64::NAN).rejection("budget").is_some());
+        assert!(Settings::new().budget("off").rejection("budget").is_some());
+        assert!(Settings::new().hedge_delay(-1).rejection("hedge_delay").is_some());
+        assert!(Settings::new().hedge_delay("p99").rejection("hedge_delay").is_some());
+        assert!(Settings::new().rate_limit_algorithm("leaky").rejection("rate_limit_algorithm").is_some());
     }
 
     #[test]
