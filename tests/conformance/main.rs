@@ -1,6 +1,7 @@
 //! The conformance scenarios of the field's most trusted systems, one test each. `README.md` beside this file says
 //! which are covered and which do not apply.
 
+mod bg;
 mod bo;
 mod calls;
 mod cb;

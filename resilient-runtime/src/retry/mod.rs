@@ -7,6 +7,7 @@ use std::time::Duration;
 
 pub use backoff::{Backoff, Jitter};
 pub use budget::Budget;
+pub(crate) use budget::BudgetCore;
 
 use crate::clock::{from_nanos_f64, nanos, scaled};
 
