@@ -3,9 +3,10 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::panic::catch_unwind;
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::task::Wake;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
@@ -129,8 +130,41 @@ impl Clock {
     pub(crate) fn sleep_blocking(&self, span: Duration) {
         match self {
             Self::Test(clock) => clock.advance(span),
-            Self::System { .. } if on_tokio_worker() => sleep_beside_other_tasks(span),
-            Self::System { .. } => std::thread::sleep(span),
+            Self::System { .. } => beside_other_tasks(|| std::thread::sleep(span)),
+        }
+    }
+
+    /// Waits on the calling thread until `bell` is rung, at most `limit`; answers whether it was. On a tokio worker
+    /// the other tasks are handed over first, as for a sleep.
+    ///
+    /// Whoever rings is another thread, so it is waited for in real time on a clock that a test moves, too; that
+    /// clock may pass the limit before, and has passed it afterwards.
+    pub(crate) fn wait_blocking(&self, bell: &Bell, limit: Option<Duration>) -> bool {
+        let rung = Cell::new(false);
+        beside_other_tasks(|| rung.set(self.wait_here(bell, limit)));
+        rung.get()
+    }
+
+    fn wait_here(&self, bell: &Bell, limit: Option<Duration>) -> bool {
+        /// How soon a clock that was moved by hand is noticed.
+        const GLANCE: Duration = Duration::from_millis(1);
+        let over = limit.map_or(Moment::NEVER, |limit| self.now().saturating_add(limit));
+        let began = std::time::Instant::now();
+        loop {
+            let left = limit.map(|limit| limit.saturating_sub(began.elapsed()));
+            let glance = matches!(self, Self::Test(_)).then_some(GLANCE);
+            if bell.wait(left.into_iter().chain(glance).min()) {
+                return true;
+            }
+            match self {
+                Self::Test(_) if limit.is_some() && self.now() >= over => return false,
+                Self::Test(clock) if left == Some(Duration::ZERO) => {
+                    clock.advance(over.since(clock.moment()));
+                    return false;
+                }
+                Self::System { .. } if left == Some(Duration::ZERO) => return false,
+                _ => {}
+            }
         }
     }
 }
@@ -152,21 +186,50 @@ fn on_tokio_worker() -> bool {
     multi_threaded && std::thread::current().name().is_some_and(|name| TOKIO_WORKERS.contains(&name))
 }
 
-/// Sleeps with the worker's other tasks handed over.
-fn sleep_beside_other_tasks(span: Duration) {
+/// Blocks with the worker's other tasks handed over, if this thread is a worker.
+fn beside_other_tasks(block: impl Fn()) {
     thread_local! {
         static REFUSED: Cell<bool> = const { Cell::new(false) };
     }
     // Threads for blocking work bear the workers' name, and one of them may be driving a `LocalSet`. tokio has no
     // question for that but the panic, which comes before the closure is called.
-    if cfg!(panic = "unwind") && !REFUSED.get() {
-        let slept = catch_unwind(|| tokio::task::block_in_place(|| std::thread::sleep(span)));
-        if slept.is_ok() {
+    if cfg!(panic = "unwind") && !REFUSED.get() && on_tokio_worker() {
+        let blocked = catch_unwind(AssertUnwindSafe(|| tokio::task::block_in_place(&block)));
+        if blocked.is_ok() {
             return;
         }
         REFUSED.set(true);
     }
-    std::thread::sleep(span);
+    block();
+}
+
+/// What one thread waits for and another rings.
+#[derive(Debug, Default)]
+pub(crate) struct Bell {
+    rung: Mutex<bool>,
+    heard: Condvar,
+}
+
+impl Bell {
+    /// Whether it was rung since it was last waited for, at the latest after `limit`.
+    fn wait(&self, limit: Option<Duration>) -> bool {
+        let rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rung = match limit {
+            Some(limit) => {
+                let waited = self.heard.wait_timeout_while(rung, limit, |rung| !*rung);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+            None => self.heard.wait_while(rung, |rung| !*rung).unwrap_or_else(PoisonError::into_inner),
+        };
+        std::mem::take(&mut *rung)
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        *self.rung.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.heard.notify_one();
+    }
 }
 
 /// tokio's default thread names, past and present.

@@ -7,6 +7,7 @@
 pub mod __private;
 mod api;
 mod breaker;
+mod bulkhead;
 mod circuit_breaker;
 mod clock;
 mod context;
@@ -37,6 +38,7 @@ pub use api::{
     resilience_health, service_health, subscribe, validate,
 };
 pub use breaker::{BreakerConfig, BreakerSnapshot, Counts, State, Window, WindowSnapshot};
+pub use bulkhead::{Bulkhead, BulkheadConfig, BulkheadPermit, BulkheadSnapshot};
 pub use circuit_breaker::{CircuitBreaker, IllegalTransition, Permit};
 pub use deadline::{Deadline, InvalidGrpcTimeout, WithDeadline};
 pub use error::{ErrorKind, ResilienceError};
