@@ -12,7 +12,7 @@ pub use resilient_runtime::__private;
 pub use resilient_runtime::{
     Algorithm, Backoff, BreakerConfig, BreakerSnapshot, Budget, Builder, Bulkhead, BulkheadConfig,
     BulkheadPermit, BulkheadSnapshot, CircuitBreaker, Class, Classify, ConfigErrors, Conflict, Counts,
-    Deadline, ErrorKind, Event, EventKind, Explanation, HealthConfig, HealthStatus, HedgeDelay,
+    Deadline, ErrorKind, Event, EventKind, Explanation, HealthConfig, HealthStatus, Hedge, HedgeDelay,
     IllegalTransition, IntoAlgorithm, IntoBackoff, IntoBudget, IntoDuration, IntoHedgeDelay, IntoJitter,
     IntoWindow, InvalidGrpcTimeout, Jitter, OFF, Operation, Permit, Problem, Refused, ResilienceError,
     ResilienceHealth, RetryBudget, Row, ServiceHealth, ServiceMetrics, ServiceStatistics, ServiceThresholds,

@@ -95,6 +95,12 @@ pub enum ResilienceError {
         /// How long until a permit is free.
         retry_after: Duration,
     },
+    /// A race or a chain of operations was given none.
+    #[error("'{name}' was given no operations: give it at least one")]
+    NoOperations {
+        /// The policy object.
+        name: &'static str,
+    },
     /// Every attempt failed; only with `exhausted = "wrap"`, else the last real error is returned as it is.
     #[error("'{operation}' failed {attempts} times; last error: {source}")]
     RetriesExhausted {
@@ -125,6 +131,8 @@ pub enum ErrorKind {
     BulkheadFull,
     /// See [`ResilienceError::RateLimited`].
     RateLimited,
+    /// See [`ResilienceError::NoOperations`].
+    NoOperations,
     /// See [`ResilienceError::RetriesExhausted`].
     RetriesExhausted,
 }
@@ -140,6 +148,7 @@ impl ErrorKind {
             Self::QueueTimeout => "queue_timeout",
             Self::BulkheadFull => "bulkhead_full",
             Self::RateLimited => "rate_limited",
+            Self::NoOperations => "no_operations",
             Self::RetriesExhausted => "retries_exhausted",
         }
     }
@@ -162,6 +171,7 @@ impl ResilienceError {
             Self::QueueTimeout { .. } => ErrorKind::QueueTimeout,
             Self::BulkheadFull { .. } => ErrorKind::BulkheadFull,
             Self::RateLimited { .. } => ErrorKind::RateLimited,
+            Self::NoOperations { .. } => ErrorKind::NoOperations,
             Self::RetriesExhausted { .. } => ErrorKind::RetriesExhausted,
         }
     }

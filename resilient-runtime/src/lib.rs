@@ -18,6 +18,7 @@ mod event;
 mod execution;
 mod health;
 mod hedge;
+mod hedging;
 mod name;
 mod outcome;
 mod policy;
@@ -48,6 +49,7 @@ pub use health::{
     ServiceThresholds, WorkerThreads,
 };
 pub use hedge::HedgeDelay;
+pub use hedging::Hedge;
 pub use outcome::{Class, Classify};
 pub use profile::{
     ConfigErrors, Conflict, Explanation, IntoAlgorithm, IntoBackoff, IntoBudget, IntoDuration,

@@ -1,5 +1,13 @@
 //! Hedging: a second call of the same operation while the first has not answered, and the first good answer wins.
 
+mod driver;
+mod latency;
+mod race;
+
+pub(crate) use driver::Hedged;
+pub(crate) use latency::Latency;
+pub(crate) use race::{Answer, Judged, Race};
+
 use std::fmt;
 use std::time::Duration;
 

@@ -8,7 +8,7 @@ use std::any::Any;
 use std::fmt;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -98,6 +98,23 @@ impl Pool {
         if handed { reply.wait(limit, self) } else { Outcome::Refused }
     }
 
+    /// Runs `job` on a pool thread and waits for nothing: whoever wants its result lets it send that. `None` when
+    /// there is no thread to be had. A panic in `job` ends there.
+    pub(crate) fn lend(&'static self, job: impl FnOnce() + Send + 'static) -> Option<Lent> {
+        let stage = Arc::new(AtomicU8::new(RUNNING));
+        let seen = Arc::clone(&stage);
+        let handed = self.hand(Box::new(move |pool, worker| {
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(job)) {
+                mem::forget(payload);
+            }
+            if seen.swap(ENDED, Ordering::AcqRel) == LEFT {
+                pool.stuck.fetch_sub(1, Ordering::Relaxed);
+            }
+            pool.rest(worker);
+        }));
+        handed.then(|| Lent { pool: self, stage })
+    }
+
     /// Threads that run a call now, late ones included.
     pub(crate) fn active(&self) -> usize {
         let crew = lock(&self.crew);
@@ -163,6 +180,27 @@ impl Pool {
 
     fn rest(&self, worker: &Arc<Worker>) {
         lock(&self.crew).resting.push(Arc::clone(worker));
+    }
+}
+
+/// The hold of a caller on a thread that it lent with [`Pool::lend`]. Dropped before the work has ended, the work
+/// counts as stuck.
+pub(crate) struct Lent {
+    pool: &'static Pool,
+    stage: Arc<AtomicU8>,
+}
+
+const RUNNING: u8 = 0;
+const ENDED: u8 = 1;
+const LEFT: u8 = 2;
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        // Counted first, so that the worker cannot count itself out before.
+        self.pool.stuck.fetch_add(1, Ordering::Relaxed);
+        if self.stage.swap(LEFT, Ordering::AcqRel) == ENDED {
+            self.pool.stuck.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -294,6 +332,26 @@ mod tests {
         }
         assert_eq!(done(pool.run(LONG, || 7)), 7);
         assert_eq!(lock(&pool.crew).hired, 1);
+    }
+
+    #[test]
+    fn a_lent_thread_counts_as_stuck_once_its_caller_has_left() {
+        let pool = pool(1);
+        let (finish, wait) = mpsc::channel::<()>();
+        let lent = pool.lend(move || {
+            wait.recv().unwrap();
+            panic!("scripted, expected in the output");
+        });
+        assert!(lent.is_some());
+        assert!(pool.lend(|| ()).is_none(), "its one thread is taken");
+        assert_eq!((pool.active(), pool.idle(), pool.stuck()), (1, 0, 0));
+        drop(lent);
+        assert_eq!((pool.active(), pool.idle(), pool.stuck()), (1, 0, 1));
+        finish.send(()).unwrap();
+        while pool.idle() == 0 {
+            thread::yield_now();
+        }
+        assert_eq!((pool.active(), pool.stuck()), (0, 0));
     }
 
     #[test]
