@@ -10,14 +10,14 @@ pub use resilient_macros::{
 pub use resilient_runtime::__private;
 #[doc(inline)]
 pub use resilient_runtime::{
-    Algorithm, Backoff, BreakerConfig, BreakerSnapshot, Budget, Builder, Bulkhead, BulkheadConfig,
+    Algorithm, AnyResult, Backoff, BreakerConfig, BreakerSnapshot, Budget, Builder, Bulkhead, BulkheadConfig,
     BulkheadPermit, BulkheadSnapshot, CircuitBreaker, Class, Classify, ConfigErrors, Conflict, Counts,
     Deadline, ErrorKind, Event, EventKind, Explanation, HealthConfig, HealthStatus, Hedge, HedgeDelay,
     IllegalTransition, IntoAlgorithm, IntoBackoff, IntoBudget, IntoDuration, IntoHedgeDelay, IntoJitter,
-    IntoWindow, InvalidGrpcTimeout, Jitter, OFF, Operation, Permit, Problem, Refused, ResilienceError,
-    ResilienceHealth, RetryBudget, Row, ServiceHealth, ServiceMetrics, ServiceStatistics, ServiceThresholds,
-    Settings, Source, State, StopReason, Subscription, TripReason, UnknownBreaker, UnknownOperation,
-    UnknownService, Window, WindowSnapshot, WithDeadline, WorkerThreads, WorstCase, breaker, breakers,
-    builder, explain, init, operations, reset_resilience_state, resilience_health, service_health, subscribe,
-    testing, validate,
+    IntoWindow, InvalidGrpcTimeout, Jitter, OFF, Operation, OperationBuilder, Permit, Problem, Refused,
+    ResilienceError, ResilienceHealth, ResilientOperation, RetryBudget, RetryPolicy, Returning, Row,
+    ServiceHealth, ServiceMetrics, ServiceStatistics, ServiceThresholds, Settings, Source, State, StopReason,
+    Subscription, Takes, TimeoutPolicy, TripReason, UnknownBreaker, UnknownOperation, UnknownService, Window,
+    WindowSnapshot, WithDeadline, WorkerThreads, WorstCase, breaker, breakers, builder, explain, init,
+    operations, reset_resilience_state, resilience_health, service_health, subscribe, testing, validate,
 };

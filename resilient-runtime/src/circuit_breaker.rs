@@ -58,6 +58,10 @@ impl CircuitBreaker {
         Self { breaker, context }
     }
 
+    pub(crate) fn shared(&self) -> Arc<Breaker> {
+        Arc::clone(&self.breaker)
+    }
+
     /// Its name.
     pub fn name(&self) -> &'static str {
         self.breaker.name()

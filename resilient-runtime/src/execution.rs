@@ -59,7 +59,12 @@ impl Execution {
     /// Begins a call of the function at `site`.
     #[inline]
     pub fn enter(site: &'static Site) -> Self {
-        let policy = site.policy();
+        Self::begin(site.policy())
+    }
+
+    /// Begins a call that follows `policy`.
+    #[inline]
+    pub(crate) fn begin(policy: PolicyRef) -> Self {
         let around = timeout::current_deadline();
         let (deadline, deadline_is_own) = match policy.deadline {
             None if around == Moment::NEVER => (Moment::NEVER, false),

@@ -20,6 +20,7 @@ mod health;
 mod hedge;
 mod hedging;
 mod name;
+mod operation;
 mod outcome;
 mod policy;
 mod profile;
@@ -50,6 +51,9 @@ pub use health::{
 };
 pub use hedge::HedgeDelay;
 pub use hedging::Hedge;
+pub use operation::{
+    AnyResult, OperationBuilder, ResilientOperation, RetryPolicy, Returning, Takes, TimeoutPolicy,
+};
 pub use outcome::{Class, Classify};
 pub use profile::{
     ConfigErrors, Conflict, Explanation, IntoAlgorithm, IntoBackoff, IntoBudget, IntoDuration,

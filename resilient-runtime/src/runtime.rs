@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use once_cell::sync::Lazy;
@@ -51,14 +51,15 @@ struct Inner {
     services: Mutex<BTreeMap<&'static str, ServiceHealth>>,
     origins: Mutex<Origins>,
     policies: Mutex<Policies>,
+    /// Changes, under the lock of `policies`, whenever what they are made from does. One that was begun before is not
+    /// kept.
+    epoch: AtomicU64,
     is_process: bool,
 }
 
 /// Resolved policies.
 #[derive(Debug, Default)]
 struct Policies {
-    /// Changes whenever what they are made from does. One that was begun before is not kept.
-    epoch: u64,
     /// By site; the process's runtime keeps them in the sites themselves.
     scoped: HashMap<usize, Arc<Policy>>,
 }
@@ -91,6 +92,7 @@ impl Runtime {
             services: Mutex::default(),
             origins: Mutex::new(origins),
             policies: Mutex::default(),
+            epoch: AtomicU64::new(0),
             is_process,
         }))
     }
@@ -103,6 +105,20 @@ impl Runtime {
             return scope;
         }
         PROCESS.clone()
+    }
+
+    /// What `look` finds in [`Runtime::current`], which costs no count of its holders outside a scope.
+    pub(crate) fn with_current<R>(look: impl FnOnce(&Self) -> R) -> R {
+        if scopes_are_active() { look(&Self::current()) } else { look(&PROCESS) }
+    }
+
+    pub(crate) fn is_process(&self) -> bool {
+        self.0.is_process
+    }
+
+    /// A number that changes whenever a policy made before may be out of date.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.0.epoch.load(Ordering::Acquire)
     }
 
     /// Makes this the thread's runtime until dropped.
@@ -129,12 +145,12 @@ impl Runtime {
                 if let Some(known) = self.known_policy(site, &policies) {
                     return known;
                 }
-                policies.epoch
+                self.epoch()
             };
             // Built without the lock: the attribute's arguments are the user's code.
             let (policy, reports) = self.build(site);
             let mut policies = lock(&self.0.policies);
-            if policies.epoch != epoch {
+            if self.epoch() != epoch {
                 continue;
             }
             if let Some(known) = self.known_policy(site, &policies) {
@@ -386,7 +402,7 @@ impl Runtime {
 
     fn forget_policies(&self) {
         let mut policies = lock(&self.0.policies);
-        policies.epoch += 1;
+        self.0.epoch.fetch_add(1, Ordering::Release);
         let forgotten = std::mem::take(&mut policies.scoped);
         if self.0.is_process {
             sites().for_each(Site::forget);

@@ -1,5 +1,6 @@
-//! The acceptance scenarios of the two Python systems whose users this crate is for, by their numbers: `a` to `f`
-//! are Pynomaly's resilience layer (seed 003), `s001` is CryoProtect's `api/resiliency` (seed 001).
+//! The acceptance scenarios of the Python systems whose users this crate is for, by their numbers: `a` to `f`
+//! are Pynomaly's resilience layer (seed 003), `s001` is CryoProtect's `api/resiliency` (seed 001), `p` the policy
+//! objects of seed 004.
 //!
 //! `README.md` beside this file lists the scenarios that are no test here, each with its reason.
 
@@ -12,4 +13,5 @@ mod c;
 mod d;
 mod e;
 mod f;
+mod p;
 mod s001;

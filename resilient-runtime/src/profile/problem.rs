@@ -183,6 +183,11 @@ impl ConfigErrors {
         Err(Self { problems: kept, conflicts })
     }
 
+    /// At least one problem.
+    pub(crate) fn of(problems: Vec<Problem>) -> Self {
+        Self { problems, conflicts: Vec::new() }
+    }
+
     /// Each message is about `source`.
     pub(crate) fn from_messages(source: &str, messages: impl IntoIterator<Item = String>) -> Self {
         let problems = messages.into_iter().map(|message| Problem::new(source, message)).collect();

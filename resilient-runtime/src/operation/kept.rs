@@ -1,0 +1,50 @@
+//! The policy an operation follows, kept until what it was made from changes.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::policy::Policy;
+use crate::runtime::Runtime;
+use crate::site::PolicyRef;
+
+/// One policy for the process and one for the scope that asked last.
+///
+/// Operations come and go, so their policies are counted and not kept for ever as those of annotated functions are.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    process: RwLock<Option<InForce>>,
+    scoped: RwLock<Option<InForce>>,
+}
+
+#[derive(Debug)]
+struct InForce {
+    epoch: u64,
+    policy: Arc<Policy>,
+}
+
+impl Kept {
+    /// The policy in force, made by `make` where it is not the one that was kept.
+    pub(super) fn get(&self, make: impl Fn(&Runtime) -> Policy) -> PolicyRef {
+        Runtime::with_current(|runtime| {
+            let slot = if runtime.is_process() { &self.process } else { &self.scoped };
+            loop {
+                let epoch = runtime.epoch();
+                let kept = slot.read().unwrap_or_else(PoisonError::into_inner);
+                if let Some(kept) = kept.as_ref()
+                    && kept.epoch == epoch
+                    && Arc::ptr_eq(&kept.policy.context, runtime.context())
+                {
+                    return PolicyRef::Scoped(Arc::clone(&kept.policy));
+                }
+                drop(kept);
+                let policy = Arc::new(make(runtime));
+                if runtime.epoch() != epoch {
+                    continue;
+                }
+                let in_force = InForce { epoch, policy: Arc::clone(&policy) };
+                let before = slot.write().unwrap_or_else(PoisonError::into_inner).replace(in_force);
+                drop(before);
+                return PolicyRef::Scoped(policy);
+            }
+        })
+    }
+}
