@@ -2,6 +2,7 @@
 //! which are covered and which do not apply.
 
 mod bg;
+mod bh;
 mod bo;
 mod calls;
 mod cb;

@@ -19,8 +19,9 @@ use crate::runtime::{Entered, Origins, Runtime};
 ///
 /// Time: in a sync test the clock stands still until it is advanced, and a guarded function's waits advance it and
 /// return at once. In an async test make the scope inside the runtime and pause tokio's time
-/// (`#[tokio::test(start_paused = true)]`); the clock follows it. A sync function whose time limit is kept by a
-/// worker thread is waited for in real time.
+/// (`#[tokio::test(start_paused = true)]`); the clock follows it. Where other threads have a part it takes real time:
+/// a sync function whose time limit is kept by a worker thread, and a thread that waits for a slot of a bulkhead. The
+/// latter's wait is over sooner when the clock is moved past its end.
 ///
 /// The trap: threads and tasks that the test spawns are outside the scope; enter it there as well.
 ///
