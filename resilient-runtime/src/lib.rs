@@ -25,6 +25,7 @@ mod outcome;
 mod policy;
 mod profile;
 mod rate_limit;
+mod rate_limiter;
 mod reason;
 mod registry;
 mod retry;
@@ -59,7 +60,8 @@ pub use profile::{
     ConfigErrors, Conflict, Explanation, IntoAlgorithm, IntoBackoff, IntoBudget, IntoDuration,
     IntoHedgeDelay, IntoJitter, IntoWindow, OFF, Problem, Refused, Row, Settings, Source, WorstCase,
 };
-pub use rate_limit::Algorithm;
+pub use rate_limit::{Algorithm, RateLimitConfig, RateLimiterSnapshot};
+pub use rate_limiter::RateLimiter;
 pub use reason::{StopReason, TripReason};
 pub use registry::{UnknownBreaker, UnknownOperation, UnknownService};
 pub use retry::{Backoff, Budget, Jitter};

@@ -1,6 +1,20 @@
 //! How many calls may start in a time.
 
+mod config;
+mod core;
+mod gcra;
+mod recent;
+mod snapshot;
+mod window;
+
 use std::fmt;
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+pub use config::RateLimitConfig;
+pub(crate) use core::RateLimiterCore;
+pub use snapshot::RateLimiterSnapshot;
 
 /// How a rate limit counts calls.
 ///
@@ -8,8 +22,8 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Algorithm {
-    /// Evenly: a place comes free every `per / rate`, and up to `burst` of them are saved up
-    /// (`algorithm = "gcra"`).
+    /// Evenly: a permit comes every `per / rate`, and up to `burst` of them are saved up (`algorithm = "gcra"`; also
+    /// read from `"token_bucket"`, which grants the same calls).
     #[default]
     Gcra,
     /// At most `rate` calls in any `per` (`algorithm = "sliding_window"`).
@@ -23,7 +37,7 @@ impl Algorithm {
     /// Reads one of [`Algorithm::WORDS`], in any case.
     pub fn from_word(word: &str) -> Option<Self> {
         Some(match word.to_ascii_lowercase().as_str() {
-            "gcra" => Self::Gcra,
+            "gcra" | "token_bucket" => Self::Gcra,
             "sliding_window" => Self::SlidingWindow,
             _ => return None,
         })
@@ -38,3 +52,33 @@ impl fmt::Display for Algorithm {
         })
     }
 }
+
+impl Serialize for Algorithm {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// What an algorithm says to a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Decision<S> {
+    /// The permits are taken, for an instant that lies `wait` ahead.
+    Granted { state: S, wait: Duration },
+    /// Nothing is taken; a caller that may wait so long would be granted.
+    Refused { retry_after: Duration },
+}
+
+/// What is counted.
+#[derive(Clone, Copy, Debug)]
+enum Count {
+    Allowed,
+    Rejected,
+}
+
+impl From<Count> for usize {
+    fn from(count: Count) -> Self {
+        count as Self
+    }
+}
+
+type Counters = crate::counters::Counters<2>;

@@ -1,0 +1,281 @@
+//! The algorithms behind their one word and their lock.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::config::RateLimitConfig;
+use super::gcra::Pace;
+use super::recent::Recent;
+use super::snapshot::RateLimiterSnapshot;
+use super::window::Log;
+use super::{Algorithm, Count, Counters, Decision};
+use crate::clock::{Moment, nanos};
+use crate::context::Context;
+use crate::error::ResilienceError;
+
+#[derive(Debug)]
+pub(crate) struct RateLimiterCore {
+    state: State,
+    published: Published,
+    name: &'static str,
+    context: Arc<Context>,
+    counters: Counters,
+    waiting: AtomicU32,
+    guarded: Mutex<Guarded>,
+}
+
+/// What every granted call writes. In lines of its own.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct State {
+    full_at: AtomicU64,
+    recent: AtomicU64,
+}
+
+/// The configuration as calls read it without the lock. One that is changed may be seen half changed, by the calls of
+/// that instant.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Published {
+    /// 0: the sliding window, which is behind the lock.
+    interval: AtomicU64,
+    filling: AtomicU64,
+    max_wait: AtomicU64,
+    per: AtomicU64,
+    /// How far any reservation may lead.
+    farthest: AtomicU64,
+}
+
+impl Published {
+    fn set(&self, config: &RateLimitConfig, farthest: Duration) {
+        let pace = match config.algorithm {
+            Algorithm::Gcra => pace_of(config),
+            Algorithm::SlidingWindow => Pace { interval: 0, filling: 0 },
+        };
+        for (word, value) in [
+            (&self.farthest, nanos(farthest.max(config.max_wait))),
+            (&self.filling, pace.filling),
+            (&self.interval, pace.interval),
+            (&self.max_wait, nanos(config.max_wait)),
+            (&self.per, nanos(config.per)),
+        ] {
+            word.store(value, Ordering::Relaxed);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Guarded {
+    config: RateLimitConfig,
+    log: Log,
+}
+
+impl RateLimiterCore {
+    pub(crate) fn new(name: &'static str, config: RateLimitConfig, context: Arc<Context>) -> Self {
+        let published = Published::default();
+        published.set(&config, Duration::ZERO);
+        Self {
+            state: State::default(),
+            published,
+            name,
+            context,
+            counters: Counters::default(),
+            waiting: AtomicU32::new(0),
+            guarded: Mutex::new(Guarded { config, log: Log::default() }),
+        }
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Takes a permit, and says how long to wait for it: at most `max_wait`, and what the caller has left besides.
+    /// Nobody gives it back, not even a caller that is dropped while it waits.
+    pub(crate) fn reserve_within(&self, left: Option<Duration>) -> Result<Duration, ResilienceError> {
+        self.take(1, left)
+    }
+
+    /// Takes so many permits at once, or none.
+    pub(crate) fn take_now(&self, permits: u32) -> Result<(), ResilienceError> {
+        if permits == 0 {
+            return Ok(());
+        }
+        self.take(permits, Some(Duration::ZERO)).map(drop)
+    }
+
+    fn take(&self, permits: u32, left: Option<Duration>) -> Result<Duration, ResilienceError> {
+        let max_wait = Duration::from_nanos(self.published.max_wait.load(Ordering::Relaxed));
+        let longest_wait = left.map_or(max_wait, |left| left.min(max_wait));
+        let (decided, now) = match self.pace() {
+            Some(pace) => self.take_evenly(pace, permits, longest_wait),
+            None => self.take_from_window(permits, longest_wait),
+        };
+        match decided {
+            Ok(wait) => {
+                self.counters.add(Count::Allowed);
+                let per = Duration::from_nanos(self.published.per.load(Ordering::Relaxed));
+                let count = |word| Some(Recent::of(word).granted(permits, per, now).word());
+                let _ = self.state.recent.fetch_update(Ordering::Relaxed, Ordering::Relaxed, count);
+                Ok(wait)
+            }
+            Err(retry_after) => {
+                self.counters.add(Count::Rejected);
+                Err(ResilienceError::RateLimited { name: self.name, retry_after })
+            }
+        }
+    }
+
+    fn take_evenly(
+        &self,
+        pace: Pace,
+        permits: u32,
+        longest_wait: Duration,
+    ) -> (Result<Duration, Duration>, Moment) {
+        let word = &self.state.full_at;
+        let mut seen = word.load(Ordering::Acquire);
+        loop {
+            // The clock is read after the word: a thread that is put to sleep between the two must not take the others'
+            // permits for a clock turned back.
+            let now = self.context.clock.now();
+            let full_at = pace.credible(Moment::from_nanos(seen), now, self.farthest());
+            let (next, decided) = match pace.decide(full_at, now, permits, longest_wait) {
+                Decision::Granted { state, wait } => (state, Ok(wait)),
+                // A clock turned back is noted, or the limiter would stay empty until the clock is where it was.
+                Decision::Refused { retry_after } => (full_at, Err(retry_after)),
+            };
+            let next = next.as_nanos();
+            if next == seen {
+                return (decided, now);
+            }
+            match word.compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return (decided, now),
+                Err(other) => seen = other,
+            }
+        }
+    }
+
+    fn take_from_window(&self, permits: u32, longest_wait: Duration) -> (Result<Duration, Duration>, Moment) {
+        let mut guarded = self.lock();
+        let now = self.context.clock.now();
+        let Guarded { config, log } = &mut *guarded;
+        log.make_credible(now, self.farthest());
+        let decided = match log.decide(config.rate, config.per, now, permits, longest_wait) {
+            Decision::Granted { wait, .. } => Ok(wait),
+            Decision::Refused { retry_after } => Err(retry_after),
+        };
+        (decided, now)
+    }
+
+    /// Goes on with other numbers: the permits that are taken stay taken, and who waits waits as long as it was told.
+    pub(crate) fn reconfigure(&self, config: RateLimitConfig) {
+        let mut guarded = self.lock();
+        let now = self.context.clock.now();
+        let window = usize::try_from(config.rate).unwrap_or(usize::MAX);
+        let full_at = Moment::from_nanos(self.state.full_at.load(Ordering::Acquire));
+        let Guarded { config: before, log } = &mut *guarded;
+        let pace = pace_of(&config);
+        let taken = match before.algorithm {
+            Algorithm::Gcra => pace_of(before).taken(full_at, now),
+            Algorithm::SlidingWindow => log.taken(before.per, now) as f64,
+        };
+        let mut farthest = self.farthest().max(config.max_wait);
+        match (before.algorithm, config.algorithm) {
+            (Algorithm::SlidingWindow, Algorithm::SlidingWindow) => log.keep(window),
+            (Algorithm::Gcra, Algorithm::SlidingWindow) => {
+                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+                let taken = taken.ceil() as usize;
+                *log = Log::taken_at(taken.min(window), now);
+            }
+            (_, Algorithm::Gcra) => {
+                let full_at = pace.full_at(taken, now);
+                farthest =
+                    farthest.max(full_at.since(now).saturating_sub(Duration::from_nanos(pace.filling)));
+                self.state.full_at.store(full_at.as_nanos(), Ordering::Release);
+            }
+        }
+        if before.per != config.per {
+            self.state.recent.store(0, Ordering::Relaxed);
+        }
+        self.published.set(&config, farthest);
+        *before = config;
+    }
+
+    /// Says until dropped that a caller waits for the permit it has reserved.
+    pub(crate) fn wait(&self) -> Waiting<'_> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        Waiting(self)
+    }
+
+    pub(crate) fn snapshot(&self) -> RateLimiterSnapshot {
+        let guarded = self.lock();
+        let Guarded { config, log } = &*guarded;
+        let full_at = Moment::from_nanos(self.state.full_at.load(Ordering::Acquire));
+        let now = self.context.clock.now();
+        let (available, retry_after, full_at) = match config.algorithm {
+            Algorithm::Gcra => {
+                let pace = pace_of(config);
+                let full_at = pace.credible(full_at, now, self.farthest());
+                let wait = match pace.decide(full_at, now, 1, Duration::MAX) {
+                    Decision::Granted { wait, .. } => wait,
+                    Decision::Refused { retry_after } => retry_after,
+                };
+                (pace.available(full_at, now), wait, full_at.max(now))
+            }
+            Algorithm::SlidingWindow => {
+                let mut log = log.clone();
+                log.make_credible(now, self.farthest());
+                let taken = u32::try_from(log.taken(config.per, now)).unwrap_or(u32::MAX);
+                let free_at = log.free_at(config.rate, config.per, now);
+                (config.rate.saturating_sub(taken), free_at.since(now), log.full_at(config.per, now))
+            }
+        };
+        let recent = Recent::of(self.state.recent.load(Ordering::Relaxed));
+        let [allowed, rejected] = [Count::Allowed, Count::Rejected].map(|count| self.counters.sum(count));
+        RateLimiterSnapshot {
+            name: self.name,
+            rate: config.rate,
+            per: config.per.as_secs_f64(),
+            burst: config.capacity(),
+            max_wait: config.max_wait.as_secs_f64(),
+            algorithm: config.algorithm,
+            available,
+            waiting_count: self.waiting.load(Ordering::Relaxed),
+            total_requests: allowed + rejected,
+            allowed_requests: allowed,
+            rejected_requests: rejected,
+            current_rate: recent.per_second(config.per, now),
+            retry_after: Some(retry_after).filter(|wait| !wait.is_zero()).map(|wait| wait.as_secs_f64()),
+            reset_time: self.context.clock.unix_seconds(full_at),
+        }
+    }
+
+    fn pace(&self) -> Option<Pace> {
+        let interval = self.published.interval.load(Ordering::Relaxed);
+        let filling = self.published.filling.load(Ordering::Relaxed);
+        (interval != 0).then_some(Pace { interval, filling })
+    }
+
+    fn farthest(&self) -> Duration {
+        Duration::from_nanos(self.published.farthest.load(Ordering::Relaxed))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Guarded> {
+        // Nothing of the user runs under this lock, so a poisoned one holds a whole state all the same.
+        self.guarded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn pace_of(config: &RateLimitConfig) -> Pace {
+    Pace::new(config.rate, config.per, config.capacity())
+}
+
+/// See [`RateLimiterCore::wait`].
+#[derive(Debug)]
+pub(crate) struct Waiting<'l>(&'l RateLimiterCore);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
