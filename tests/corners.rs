@@ -188,8 +188,7 @@ fn the_first_in_the_source_owns_a_shared_breaker_whoever_is_called_first() {
     let _ = second();
     assert_eq!(breaker("corners_shared").unwrap().snapshot().failure_threshold, 3);
     let conflicts = validate().unwrap_err();
-    let conflict =
-        conflicts.conflicts().iter().find(|conflict| conflict.breaker() == "corners_shared").unwrap();
+    let conflict = conflicts.conflicts().iter().find(|conflict| conflict.name() == "corners_shared").unwrap();
     assert!(conflict.to_string().contains("failure_threshold 3 and 4"), "{conflict}");
     let name = resilient::operations().into_iter().find(|it| it.function.ends_with("::second")).unwrap().name;
     let page = explain(name).unwrap().to_string();

@@ -371,7 +371,7 @@ async fn agreed_in_other_words() -> Answer {
 }
 
 fn conflicts(errors: &ConfigErrors) -> Vec<(&str, String)> {
-    errors.conflicts().iter().map(|conflict| (conflict.breaker(), conflict.to_string())).collect()
+    errors.conflicts().iter().map(|conflict| (conflict.name(), conflict.to_string())).collect()
 }
 
 #[test]

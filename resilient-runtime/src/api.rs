@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
+use crate::bulkhead::Bulkhead;
 use crate::circuit_breaker::CircuitBreaker;
 use crate::event::{Event, Subscription};
 use crate::health::{ResilienceHealth, ServiceHealth};
 use crate::profile::{ConfigErrors, Explanation, Settings};
-use crate::registry::{UnknownBreaker, UnknownOperation, UnknownService};
+use crate::rate_limiter::RateLimiter;
+use crate::registry::{
+    UnknownBreaker, UnknownBulkhead, UnknownOperation, UnknownRateLimiter, UnknownService,
+};
 use crate::runtime::{Origins, Runtime};
 use crate::site::{Site, sites};
 
@@ -105,7 +109,7 @@ pub fn explain(operation: &str) -> Result<Explanation, UnknownOperation> {
     let known = || sites().map(Site::operation).collect();
     let site = sites().find(|site| site.operation() == operation);
     let site = site.ok_or_else(|| UnknownOperation::new(operation, known()))?;
-    Ok(Runtime::current().explain(site))
+    Ok(Runtime::current().explain(&site.asking()))
 }
 
 /// An annotated function of this program.
@@ -161,7 +165,75 @@ pub fn breaker(name: &str) -> Result<CircuitBreaker, UnknownBreaker> {
     }
 }
 
-/// Every named breaker of annotated functions, called or not, by name.
+/// The breaker that functions with `key = ..` use for one key: a tenant, a host. Made now if that key was not used lately.
+///
+/// A name remembers its 1024 last used keys, each for an hour after its last use; a forgotten one begins again, closed.
+///
+/// # Errors
+///
+/// [`UnknownBreaker`], which lists the names of breakers that are kept by key.
+pub fn keyed_breaker(name: &str, key: &str) -> Result<CircuitBreaker, UnknownBreaker> {
+    let runtime = Runtime::current();
+    match runtime.keyed_breaker_family(name) {
+        Some(family) => Ok(CircuitBreaker::of(family.member(key), Arc::clone(runtime.context()))),
+        None => {
+            let families = runtime.keyed_breaker_families();
+            Err(UnknownBreaker::new(name, families.iter().map(|(known, _)| *known).collect()))
+        }
+    }
+}
+
+/// The keys that functions with `key = ..` used lately under this breaker's name, the last used first, each with its
+/// breaker.
+///
+/// The trap: keys come with requests. Do not make labels of metrics from them.
+///
+/// # Errors
+///
+/// [`UnknownBreaker`], which lists the names of breakers that are kept by key.
+pub fn keyed_breakers(name: &str) -> Result<Vec<(String, CircuitBreaker)>, UnknownBreaker> {
+    let runtime = Runtime::current();
+    let Some(family) = runtime.keyed_breaker_family(name) else {
+        let families = runtime.keyed_breaker_families();
+        return Err(UnknownBreaker::new(name, families.iter().map(|(known, _)| *known).collect()));
+    };
+    let handle = |breaker| CircuitBreaker::of(breaker, Arc::clone(runtime.context()));
+    Ok(family.members().into_iter().map(|(key, breaker)| (key.into(), handle(breaker))).collect())
+}
+
+/// The named bulkhead of annotated functions, called or not.
+///
+/// # Errors
+///
+/// [`UnknownBulkhead`], which lists the names there are.
+pub fn bulkhead(name: &str) -> Result<Bulkhead, UnknownBulkhead> {
+    let runtime = Runtime::current();
+    match runtime.bulkhead(name) {
+        Some(bulkhead) => Ok(Bulkhead::of(bulkhead, Arc::clone(runtime.context()))),
+        None => {
+            Err(UnknownBulkhead::new(name, runtime.bulkheads().iter().map(|known| known.name()).collect()))
+        }
+    }
+}
+
+/// The named rate limiter of annotated functions, called or not.
+///
+/// # Errors
+///
+/// [`UnknownRateLimiter`], which lists the names there are.
+pub fn rate_limiter(name: &str) -> Result<RateLimiter, UnknownRateLimiter> {
+    let runtime = Runtime::current();
+    match runtime.rate_limiter(name) {
+        Some(limiter) => Ok(RateLimiter::of(limiter, Arc::clone(runtime.context()))),
+        None => {
+            let known = runtime.rate_limiters();
+            Err(UnknownRateLimiter::new(name, known.iter().map(|known| known.name()).collect()))
+        }
+    }
+}
+
+/// Every named breaker of annotated functions, called or not, by name. Those kept by key are in
+/// [`keyed_breakers`].
 pub fn breakers() -> Vec<CircuitBreaker> {
     let runtime = Runtime::current();
     let handle = |breaker| CircuitBreaker::of(breaker, Arc::clone(runtime.context()));

@@ -3,19 +3,24 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
 
 use crate::breaker::Ticket;
+use crate::bulkhead::{BulkheadCore, Place};
 use crate::clock::{Moment, nanos};
-use crate::error::ResilienceError;
+use crate::error::{ErrorKind, ResilienceError};
 use crate::event::EventKind;
+use crate::hedge::{Answer, HedgeDelay, Hedged, Judged};
 use crate::outcome::{Class, Outcome, Verdict};
-use crate::policy::Policy;
+use crate::policy::{Hedging, Policy};
+use crate::rate_limit::RateLimiterCore;
 use crate::reason::StopReason;
-use crate::retry::{self, LONGEST_HINT};
+use crate::retry::{self, BudgetCore, LONGEST_HINT, Retry};
 use crate::runtime::{Surroundings, WORKERS};
 use crate::site::{PolicyRef, Site};
 use crate::timeout::{self, Ambient, CrossesThreads, Timer, pool};
@@ -29,19 +34,45 @@ pub struct Execution {
     /// Those of them that no layer refused: real ones.
     attempts: u32,
     ticket: Option<Ticket>,
+    place: Place,
     /// [`Moment::NEVER`] when the call has all the time in the world.
     deadline: Moment,
     /// It is the function's own, not one around the call.
     deadline_is_own: bool,
     /// [`Moment::NEVER`] while nobody wants to know.
     attempt_began: Moment,
+    /// What the attempt under way waited in the bulkhead's queue, in nanoseconds.
+    queued: u64,
     /// In nanoseconds.
     last_delay: u64,
     timer: Timer,
     stage: Stage,
     /// The last attempt was cut off, whatever its result was turned into.
     timed_out: bool,
+    /// The attempt under way was paid for from the retry budget.
+    paid: bool,
+    /// One of several attempts of a hedged call that run at the same time.
+    is_lane: bool,
     ended: Option<StopReason>,
+}
+
+/// How an attempt ended, for the call it is a part of.
+#[derive(Clone, Copy, Debug)]
+pub struct Concluded(End);
+
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Succeeded,
+    Failed(Verdict),
+    /// The deadline passed.
+    OutOfTime {
+        cut_off: bool,
+    },
+    /// A layer refused it.
+    Refused {
+        kind: ErrorKind,
+        retry_after: Option<Duration>,
+    },
 }
 
 /// Whose code is on the stack: being dropped in it means that it panicked.
@@ -62,6 +93,12 @@ impl Execution {
         Self::begin(site.policy())
     }
 
+    /// Begins a call of the function at `site` on the state that belongs to `key`.
+    pub fn enter_keyed(site: &'static Site, key: &(impl ToString + ?Sized)) -> Self {
+        let policy = site.policy().of_key(&key.to_string());
+        Self::begin(PolicyRef::Scoped(Arc::new(policy)))
+    }
+
     /// Begins a call that follows `policy`.
     #[inline]
     pub(crate) fn begin(policy: PolicyRef) -> Self {
@@ -70,18 +107,27 @@ impl Execution {
             None if around == Moment::NEVER => (Moment::NEVER, false),
             own => Self::begin_deadline(&policy, own, around),
         };
+        Self::new(policy, deadline, deadline_is_own)
+    }
+
+    #[inline]
+    fn new(policy: PolicyRef, deadline: Moment, deadline_is_own: bool) -> Self {
         Self {
             policy,
             asked: 0,
             attempts: 0,
             ticket: None,
+            place: Place::NONE,
             deadline,
             deadline_is_own,
             attempt_began: Moment::NEVER,
+            queued: 0,
             last_delay: 0,
             timer: Timer::default(),
             stage: Stage::Waiting,
             timed_out: false,
+            paid: false,
+            is_lane: false,
             ended: None,
         }
     }
@@ -105,11 +151,130 @@ impl Execution {
         self.asked = self.asked.saturating_add(1);
         if let Some(breaker) = &self.policy.breaker
             && self.ticket.is_none()
+            && !(self.is_lane && self.policy.breaker_per_call)
         {
             self.ticket = Some(breaker.acquire()?);
         }
         self.attempts = self.attempts.saturating_add(1);
         Ok(())
+    }
+
+    /// Waits for the rate limit's leave; refuses at once where that would take too long. The leave of a caller who is
+    /// dropped meanwhile is used up.
+    ///
+    /// # Errors
+    ///
+    /// [`ResilienceError::RateLimited`].
+    pub async fn throttle(&mut self) -> Result<(), ResilienceError> {
+        if let Some((wait, limiter)) = self.reserve()? {
+            let _waiting = limiter.wait();
+            self.pause(wait).await;
+        }
+        Ok(())
+    }
+
+    /// [`Execution::throttle`], on this thread.
+    ///
+    /// # Errors
+    ///
+    /// [`ResilienceError::RateLimited`].
+    pub fn throttle_blocking(&mut self) -> Result<(), ResilienceError> {
+        if let Some((wait, limiter)) = self.reserve()? {
+            let _waiting = limiter.wait();
+            self.pause_blocking(wait);
+        }
+        Ok(())
+    }
+
+    /// The wait that the rate limit asks for, if any.
+    #[inline]
+    fn reserve(&self) -> Result<Option<(Duration, Arc<RateLimiterCore>)>, ResilienceError> {
+        let Some(limiter) = &self.policy.rate_limiter else { return Ok(None) };
+        let cut_at = self.cut_at();
+        let left = (cut_at != Moment::NEVER).then(|| cut_at.since(self.now()));
+        let wait = limiter.reserve_within(left)?;
+        Ok((!wait.is_zero()).then(|| (wait, Arc::clone(limiter))))
+    }
+
+    /// Enters the bulkhead, and waits for that within the attempt's time.
+    ///
+    /// # Errors
+    ///
+    /// [`ResilienceError::BulkheadFull`], or [`ResilienceError::DeadlineExceeded`] when that came first.
+    pub fn isolate(&mut self) -> impl Future<Output = Result<(), ResilienceError>> {
+        self.timer.disarm();
+        self.queued = 0;
+        let mut since = Moment::NEVER;
+        poll_fn(move |cx| self.poll_isolate(&mut since, cx))
+    }
+
+    fn poll_isolate(
+        &mut self,
+        since: &mut Moment,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Result<(), ResilienceError>> {
+        let cut_at = self.cut_at();
+        let Self { policy, place, timer, .. } = self;
+        let Some(bulkhead) = &policy.bulkhead else { return Poll::Ready(Ok(())) };
+        let entered = match bulkhead.poll_enter(place, cx) {
+            Poll::Ready(entered) => entered,
+            Poll::Pending => {
+                let clock = &policy.context.clock;
+                let armed = timer.poll(cx, || {
+                    *since = clock.now();
+                    let limit = nearest_limit(policy, cut_at, *since, 0);
+                    limit.into_iter().chain(bulkhead.max_wait()).min().unwrap_or(Duration::MAX)
+                });
+                let Poll::Ready(waited) = armed else { return Poll::Pending };
+                bulkhead.timed_out(place, waited)
+            }
+        };
+        Poll::Ready(self.entered(entered, *since))
+    }
+
+    /// [`Execution::isolate`], on this thread.
+    ///
+    /// # Errors
+    ///
+    /// See [`Execution::isolate`].
+    pub fn isolate_blocking(&mut self) -> Result<(), ResilienceError> {
+        self.queued = 0;
+        let Some(bulkhead) = &self.policy.bulkhead else { return Ok(()) };
+        if bulkhead.enter() {
+            self.place = Place::ENTERED;
+            return Ok(());
+        }
+        let since = self.now();
+        let entered = bulkhead.enter_blocking(self.limit_from(since));
+        if entered.is_ok() {
+            self.place = Place::ENTERED;
+        }
+        self.entered(entered, since)
+    }
+
+    /// The wait for the bulkhead is over; it began at `since`, or never.
+    fn entered(
+        &mut self,
+        entered: Result<(), ResilienceError>,
+        since: Moment,
+    ) -> Result<(), ResilienceError> {
+        if since == Moment::NEVER {
+            return entered;
+        }
+        self.timer.disarm();
+        let now = self.now();
+        self.queued = nanos(now.since(since));
+        entered.map_err(|full| if self.cut_at() <= now { self.deadline_exceeded() } else { full })
+    }
+
+    /// Leaves the bulkhead.
+    #[inline]
+    fn leave(&mut self) {
+        if self.place != Place::NONE
+            && let Some(bulkhead) = &self.policy.bulkhead
+        {
+            bulkhead.cancel(std::mem::take(&mut self.place));
+        }
     }
 
     /// Runs one attempt of an async body, given up at the nearest limit. The body is polled first; a timer is armed
@@ -168,8 +333,13 @@ impl Execution {
         self.begin_attempt();
         let (surroundings, body) = (Surroundings::capture(), Body(body));
         let until = began.saturating_add(limit);
+        // Given back when the work really ends.
+        let slot = self.take_slot();
         self.stage = Stage::Running;
-        let outcome = WORKERS.run(limit, move || surroundings.within(until, || body.run()));
+        let outcome = WORKERS.run(limit, move || {
+            let _slot = slot;
+            surroundings.within(until, || body.run())
+        });
         let panicked = matches!(outcome, pool::Outcome::Panicked(_));
         self.stage = if panicked { Stage::Running } else { Stage::Waiting };
         match outcome {
@@ -198,6 +368,97 @@ impl Execution {
         out: &Result<R, ResilienceError>,
         judge: impl FnOnce(&R) -> Verdict,
     ) -> Option<Duration> {
+        match self.record(out, judge) {
+            End::Succeeded => None,
+            end => self.go_on(end),
+        }
+    }
+
+    /// Runs attempts beside each other, each a `lane`: the next one starts when those before it take too long. The first
+    /// good answer wins and the others are dropped; when all are bad, the first one's is the answer.
+    pub async fn hedge<T, F, Fut>(&mut self, mut lane: F) -> (Result<T, ResilienceError>, Concluded)
+    where
+        F: FnMut(Self) -> Fut,
+        Fut: Future<Output = (Result<T, ResilienceError>, Concluded)>,
+    {
+        self.asked = self.asked.saturating_add(1);
+        if let Some(breaker) = &self.policy.breaker
+            && self.policy.breaker_per_call
+            && self.ticket.is_none()
+        {
+            match breaker.acquire() {
+                Ok(ticket) => self.ticket = Some(ticket),
+                Err(refused) => {
+                    let end = self.record_refusal(&refused);
+                    return (Err(refused), Concluded(end));
+                }
+            }
+        }
+        let seed = Seed {
+            policy: self.policy.clone(),
+            asked: self.asked,
+            attempts: self.attempts,
+            deadline: self.deadline,
+            deadline_is_own: self.deadline_is_own,
+            paid: self.paid,
+        };
+        let policy = self.policy.clone();
+        let hedging = policy.hedge.as_ref();
+        let (delay, max_hedges) = hedging.map_or((Duration::MAX, 0), Hedging::plan);
+        let measured = hedging.filter(|hedging| hedging.delay == HedgeDelay::P95);
+        let began = if measured.is_some() { self.now() } else { Moment::NEVER };
+        let started = AtomicU32::new(0);
+        let race = Hedged::new(
+            delay,
+            max_hedges,
+            |number| {
+                started.fetch_add(1, Ordering::Relaxed);
+                lane(seed.lane(number, delay))
+            },
+            || policy.pays_for_another(),
+        );
+        let mut race = std::pin::pin!(race);
+        let (out, concluded) = poll_fn(|cx| {
+            self.stage = Stage::Running;
+            let polled = race.as_mut().poll(cx);
+            self.stage = Stage::Waiting;
+            polled
+        })
+        .await;
+        let started = started.load(Ordering::Relaxed);
+        let refused = matches!(concluded, Concluded(End::Refused { .. }));
+        self.attempts = self.attempts.saturating_add(started - u32::from(refused));
+        if let (Some(hedging), Concluded(End::Succeeded)) = (measured, &concluded) {
+            hedging.latency.record(self.now().since(began));
+        }
+        (out, concluded)
+    }
+
+    /// Records how one attempt of a hedged call ended.
+    pub fn conclude<R>(
+        &mut self,
+        out: &Result<R, ResilienceError>,
+        judge: impl FnOnce(&R) -> Verdict,
+    ) -> Concluded {
+        let end = self.record(out, judge);
+        self.ended = Some(StopReason::Success);
+        Concluded(end)
+    }
+
+    /// What follows from how the attempts of a hedged call ended; see [`Execution::settle`].
+    pub fn settle_hedged(&mut self, Concluded(end): Concluded) -> Option<Duration> {
+        if let End::Succeeded = end {
+            self.return_ticket(Outcome::Success, None);
+            self.end(StopReason::Success);
+            return None;
+        }
+        self.go_on(end)
+    }
+
+    /// Tells the layers around the function how it went.
+    #[inline]
+    fn record<R>(&mut self, out: &Result<R, ResilienceError>, judge: impl FnOnce(&R) -> Verdict) -> End {
+        self.leave();
         match out {
             Ok(answer) => {
                 self.stage = Stage::Judging;
@@ -205,14 +466,14 @@ impl Execution {
                 self.stage = Stage::Waiting;
                 if verdict.outcome == Outcome::Success && !self.timed_out {
                     self.succeeded();
-                    None
+                    End::Succeeded
                 } else {
-                    self.failed(verdict)
+                    self.record_failure(verdict)
                 }
             }
-            Err(error) if error.is_timeout() => self.failed(Verdict::FAILURE),
-            Err(error) if error.is_deadline_exceeded() => self.out_of_time(),
-            Err(error) => self.refused(error),
+            Err(error) if error.is_timeout() => self.record_failure(Verdict::FAILURE),
+            Err(error) if error.is_deadline_exceeded() => self.record_out_of_time(),
+            Err(error) => self.record_refusal(error),
         }
     }
 
@@ -263,6 +524,13 @@ impl Execution {
         self.attempts
     }
 
+    /// The slot in the bulkhead, as something that gives itself back.
+    fn take_slot(&mut self) -> Option<BulkheadSlot> {
+        let place = std::mem::take(&mut self.place);
+        let bulkhead = self.policy.bulkhead.as_ref()?;
+        place.is_entered().then(|| BulkheadSlot(Arc::clone(bulkhead)))
+    }
+
     #[inline]
     fn begin_attempt(&mut self) {
         self.timer.disarm();
@@ -273,7 +541,7 @@ impl Execution {
     }
 
     fn limit_from(&self, now: Moment) -> Option<Duration> {
-        nearest_limit(&self.policy, self.cut_at(), now)
+        nearest_limit(&self.policy, self.cut_at(), now, self.queued)
     }
 
     /// The deadline, where the function can be cut off or refused at it. One that cannot keeps to it with its waits
@@ -289,8 +557,12 @@ impl Execution {
         self.timed_out = true;
         let operation = self.policy.operation;
         self.tell(|| EventKind::AttemptTimedOut { attempt: self.attempts, limit });
+        let queued = Duration::from_nanos(self.queued);
         match self.policy.timeout {
-            Some(timeout) if timeout <= limit => ResilienceError::Timeout { operation, limit, elapsed },
+            Some(timeout) if timeout <= limit.saturating_add(queued) => {
+                let elapsed = elapsed.saturating_add(queued);
+                ResilienceError::Timeout { operation, limit: timeout, elapsed }
+            }
             _ => self.deadline_exceeded(),
         }
     }
@@ -303,6 +575,13 @@ impl Execution {
     #[inline]
     fn succeeded(&mut self) {
         self.ended = Some(StopReason::Success);
+        if let Some(budget) = &self.policy.budget {
+            if self.paid {
+                budget.refund();
+            } else if self.asked == 1 {
+                budget.deposit(|| self.now());
+            }
+        }
         if self.attempt_began == Moment::NEVER {
             self.return_ticket(Outcome::Success, None);
         } else {
@@ -318,15 +597,15 @@ impl Execution {
         }
         self.return_ticket(Outcome::Success, took);
         self.sample(took, true);
-        if heard {
+        if heard && !self.is_lane {
             self.tell(|| EventKind::Finished { attempts: attempt, reason: StopReason::Success });
         }
     }
 
     /// An attempt ran and did not succeed.
     #[cold]
-    fn failed(&mut self, verdict: Verdict) -> Option<Duration> {
-        let Verdict { outcome, retry, hint } = verdict;
+    fn record_failure(&mut self, verdict: Verdict) -> End {
+        let Verdict { outcome, retry, .. } = verdict;
         // A cut-off attempt whose error reads as a success by the author's rules is a failure still.
         let outcome = if outcome == Outcome::Success { Outcome::Failure } else { outcome };
         let took = self.took();
@@ -341,7 +620,51 @@ impl Execution {
             self.return_ticket(outcome, took);
         }
         self.sample(took, outcome == Outcome::Ignored && !self.timed_out);
-        match self.next_delay(retry, hint.max(self.open_time())) {
+        End::Failed(Verdict { outcome, ..verdict })
+    }
+
+    /// The deadline passed, before an attempt or in the middle of one.
+    #[cold]
+    fn record_out_of_time(&mut self) -> End {
+        let took = self.took();
+        if self.timed_out {
+            self.sample(took, false);
+        }
+        let outcome = if self.timed_out { Outcome::Failure } else { Outcome::Ignored };
+        self.return_ticket(outcome, took);
+        End::OutOfTime { cut_off: self.timed_out }
+    }
+
+    /// A layer refused the attempt.
+    #[cold]
+    fn record_refusal(&mut self, error: &ResilienceError) -> End {
+        if !self.policy.breaker_per_call {
+            self.return_ticket(Outcome::Ignored, None);
+        }
+        let (kind, retry_after) = (error.kind(), error.retry_after());
+        self.tell(|| EventKind::Refused { kind, retry_after });
+        End::Refused { kind, retry_after }
+    }
+
+    /// The wait before another attempt; `None` when the call has ended.
+    #[cold]
+    fn go_on(&mut self, end: End) -> Option<Duration> {
+        let (outcome, took, next) = match end {
+            End::Succeeded => return None,
+            End::Failed(Verdict { outcome, retry, hint }) => {
+                (outcome, self.took(), self.next_delay(retry, hint.max(self.open_time())))
+            }
+            End::OutOfTime { cut_off } => {
+                let outcome = if cut_off { Outcome::Failure } else { Outcome::Ignored };
+                (outcome, self.took(), Err(StopReason::Deadline))
+            }
+            End::Refused { kind, retry_after } => {
+                let again = self.policy.retry_on_open && kind == ErrorKind::CircuitOpen;
+                let next = if again { self.next_delay(true, retry_after) } else { Err(StopReason::Refused) };
+                (Outcome::Ignored, None, next)
+            }
+        };
+        match next {
             Ok(delay) => Some(self.try_again_after(delay)),
             Err(reason) => {
                 self.return_ticket(outcome, took);
@@ -351,41 +674,6 @@ impl Execution {
         }
     }
 
-    /// The deadline passed, before an attempt or in the middle of one.
-    #[cold]
-    fn out_of_time(&mut self) -> Option<Duration> {
-        let took = self.took();
-        if self.timed_out {
-            self.sample(took, false);
-        }
-        let outcome = if self.timed_out { Outcome::Failure } else { Outcome::Ignored };
-        self.return_ticket(outcome, took);
-        self.end(StopReason::Deadline);
-        None
-    }
-
-    /// A layer refused the attempt.
-    #[cold]
-    fn refused(&mut self, error: &ResilienceError) -> Option<Duration> {
-        if !self.policy.breaker_per_call {
-            self.return_ticket(Outcome::Ignored, None);
-        }
-        let retry_after = error.retry_after();
-        self.tell(|| EventKind::Refused { kind: error.kind(), retry_after });
-        let again = self.policy.retry_on_open && error.is_circuit_open();
-        let reason = if again {
-            match self.next_delay(true, retry_after) {
-                Ok(delay) => return Some(self.try_again_after(delay)),
-                Err(reason) => reason,
-            }
-        } else {
-            StopReason::Refused
-        };
-        self.return_ticket(Outcome::Ignored, None);
-        self.end(reason);
-        None
-    }
-
     /// How long the breaker stays open, where the author wants that waited for.
     fn open_time(&self) -> Option<Duration> {
         let breaker = self.policy.breaker.as_ref().filter(|_| self.policy.retry_on_open)?;
@@ -393,7 +681,7 @@ impl Execution {
     }
 
     /// The wait before another attempt, or the first reason why there is none.
-    fn next_delay(&self, retryable: bool, hint: Option<Duration>) -> Result<Duration, StopReason> {
+    fn next_delay(&mut self, retryable: bool, hint: Option<Duration>) -> Result<Duration, StopReason> {
         let limited = self.deadline != Moment::NEVER;
         let now = if limited { self.now() } else { Moment::ZERO };
         if limited && now >= self.deadline {
@@ -405,6 +693,26 @@ impl Execution {
         let Some(retry) = self.policy.retry.as_ref().filter(|retry| self.asked < retry.max_attempts) else {
             return Err(StopReason::Attempts);
         };
+        let delay = self.fitting_delay(retry, now, hint);
+        // Paid for once it is sure to be used; but that the budget is empty is told first.
+        let affords = |budget: &Arc<BudgetCore>| budget.affords(|| self.now());
+        match delay {
+            Err(reason) if self.policy.budget.as_ref().is_none_or(affords) => Err(reason),
+            _ if !self.policy.pays_for_another() => Err(StopReason::Budget),
+            delay => {
+                self.paid = self.policy.budget.is_some();
+                delay
+            }
+        }
+    }
+
+    fn fitting_delay(
+        &self,
+        retry: &Retry,
+        now: Moment,
+        hint: Option<Duration>,
+    ) -> Result<Duration, StopReason> {
+        let limited = self.deadline != Moment::NEVER;
         if hint.is_some_and(|hint| hint > LONGEST_HINT) {
             return Err(StopReason::DelayTooLong);
         }
@@ -428,7 +736,9 @@ impl Execution {
 
     fn end(&mut self, reason: StopReason) {
         self.ended = Some(reason);
-        self.tell(|| EventKind::Finished { attempts: self.attempts, reason });
+        if !self.is_lane {
+            self.tell(|| EventKind::Finished { attempts: self.attempts, reason });
+        }
     }
 
     #[inline]
@@ -466,6 +776,7 @@ impl Execution {
 
     #[cold]
     fn dropped(&mut self) {
+        self.leave();
         let took = self.took();
         let (outcome, reason) = match self.stage {
             Stage::Running => (Outcome::Failure, StopReason::Panicked),
@@ -483,10 +794,11 @@ impl Execution {
     }
 }
 
-/// The nearest limit of an attempt that begins at `now`.
-fn nearest_limit(policy: &Policy, deadline: Moment, now: Moment) -> Option<Duration> {
+/// The nearest limit of an attempt at `now`, which has waited for `queued` nanoseconds.
+fn nearest_limit(policy: &Policy, deadline: Moment, now: Moment, queued: u64) -> Option<Duration> {
     let left = (deadline != Moment::NEVER).then(|| deadline.since(now));
-    match (policy.timeout, left) {
+    let timeout = policy.timeout.map(|timeout| timeout.saturating_sub(Duration::from_nanos(queued)));
+    match (timeout, left) {
         (Some(timeout), Some(left)) => Some(timeout.min(left)),
         (one, other) => one.or(other),
     }
@@ -500,6 +812,59 @@ pub struct Body<F>(F);
 impl<R, F: FnOnce() -> R> Body<F> {
     fn run(self) -> R {
         (self.0)()
+    }
+}
+
+/// What the attempts of a hedged call begin with.
+#[derive(Debug)]
+struct Seed {
+    policy: PolicyRef,
+    asked: u32,
+    attempts: u32,
+    deadline: Moment,
+    deadline_is_own: bool,
+    paid: bool,
+}
+
+impl Seed {
+    /// The attempt `number` of those that run beside each other, from 0.
+    fn lane(&self, number: u32, after: Duration) -> Execution {
+        let attempts = self.attempts.saturating_add(number);
+        if number > 0 && self.policy.context.events.could_be_heard() {
+            let kind = EventKind::HedgeStarted { attempt: attempts.saturating_add(1), after };
+            self.policy.context.events.tell(self.policy.operation, kind);
+        }
+        let mut lane = Execution::new(self.policy.clone(), self.deadline, self.deadline_is_own);
+        lane.asked = self.asked;
+        lane.attempts = attempts;
+        lane.paid = number > 0 || self.paid;
+        lane.is_lane = true;
+        lane
+    }
+}
+
+/// A slot that was taken along by the work.
+#[derive(Debug)]
+struct BulkheadSlot(Arc<BulkheadCore>);
+
+impl Drop for BulkheadSlot {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}
+
+impl<T> Answer for (Result<T, ResilienceError>, Concluded) {
+    fn judged(&self) -> Judged {
+        let Concluded(end) = &self.1;
+        match end {
+            End::Succeeded => Judged::Good,
+            End::Failed(Verdict { retry: true, hint, .. }) => {
+                Judged::Bad { next_in: Some(hint.unwrap_or_default()) }
+            }
+            End::Failed(_) | End::OutOfTime { .. } => Judged::Final,
+            // The next one would be refused as well.
+            End::Refused { .. } => Judged::Bad { next_in: None },
+        }
     }
 }
 
@@ -548,10 +913,10 @@ impl Execution {
     /// Ready with the error once the nearest limit has passed.
     fn poll_limit(&mut self, cx: &mut TaskContext<'_>) -> Poll<ResilienceError> {
         let cut_at = self.cut_at();
-        let Self { timer, policy, .. } = self;
+        let Self { timer, policy, queued, .. } = self;
         let limit = timer.poll(cx, || {
             let now = if cut_at == Moment::NEVER { Moment::ZERO } else { policy.context.clock.now() };
-            nearest_limit(policy, cut_at, now).unwrap_or(Duration::MAX)
+            nearest_limit(policy, cut_at, now, *queued).unwrap_or(Duration::MAX)
         });
         limit.map(|limit| self.cut_off(limit, limit))
     }

@@ -16,6 +16,7 @@ mod deadline;
 mod error;
 mod event;
 mod execution;
+mod family;
 mod health;
 mod hedge;
 mod hedging;
@@ -40,6 +41,7 @@ pub use api::{
     Builder, Operation, breaker, breakers, builder, explain, init, operations, reset_resilience_state,
     resilience_health, service_health, subscribe, validate,
 };
+pub use api::{bulkhead, keyed_breaker, keyed_breakers, rate_limiter};
 pub use breaker::{BreakerConfig, BreakerSnapshot, Counts, State, Window, WindowSnapshot};
 pub use bulkhead::{Bulkhead, BulkheadConfig, BulkheadPermit, BulkheadSnapshot};
 pub use circuit_breaker::{CircuitBreaker, IllegalTransition, Permit};
@@ -47,8 +49,8 @@ pub use deadline::{Deadline, InvalidGrpcTimeout, WithDeadline};
 pub use error::{ErrorKind, ResilienceError};
 pub use event::{Event, EventKind, Subscription};
 pub use health::{
-    HealthConfig, HealthStatus, ResilienceHealth, ServiceHealth, ServiceMetrics, ServiceStatistics,
-    ServiceThresholds, WorkerThreads,
+    HealthConfig, HealthStatus, KeyedBreakers, ResilienceHealth, ServiceHealth, ServiceMetrics,
+    ServiceStatistics, ServiceThresholds, WorkerThreads,
 };
 pub use hedge::HedgeDelay;
 pub use hedging::Hedge;
@@ -63,6 +65,6 @@ pub use profile::{
 pub use rate_limit::{Algorithm, RateLimitConfig, RateLimiterSnapshot};
 pub use rate_limiter::RateLimiter;
 pub use reason::{StopReason, TripReason};
-pub use registry::{UnknownBreaker, UnknownOperation, UnknownService};
+pub use registry::{UnknownBreaker, UnknownBulkhead, UnknownOperation, UnknownRateLimiter, UnknownService};
 pub use retry::{Backoff, Budget, Jitter};
 pub use retry_budget::RetryBudget;

@@ -4,13 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::breaker::Breaker;
+use crate::bulkhead::BulkheadCore;
 use crate::context::Context;
+use crate::event::EventKind;
+use crate::family::Family;
 use crate::health::ServiceHealth;
-use crate::retry::Retry;
+use crate::hedge::{HedgeDelay, Latency};
+use crate::rate_limit::RateLimiterCore;
+use crate::retry::{BudgetCore, Retry};
 
 /// The layers of one operation, outermost first. This order is the one statement of it: fallback (in the expansion,
-/// around everything), deadline, retry, breaker, attempt timeout, health recorder, function.
-#[derive(Debug)]
+/// around everything), deadline, retry, hedge, breaker, rate limit, attempt timeout, bulkhead, health recorder,
+/// function.
+#[derive(Clone, Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a layer's own switch")]
 pub(crate) struct Policy {
     pub(crate) operation: &'static str,
@@ -22,16 +28,79 @@ pub(crate) struct Policy {
     /// At most one attempt when `None`.
     pub(crate) retry: Option<Retry>,
     pub(crate) retry_on_open: bool,
+    /// What retries and hedges are paid from.
+    pub(crate) budget: Option<Arc<BudgetCore>>,
+    pub(crate) hedge: Option<Hedging>,
     pub(crate) breaker: Option<Arc<Breaker>>,
     /// The breaker sees calls, not attempts.
     pub(crate) breaker_per_call: bool,
+    pub(crate) rate_limiter: Option<Arc<RateLimiterCore>>,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) bulkhead: Option<Arc<BulkheadCore>>,
     pub(crate) health: Option<ServiceHealth>,
     /// Whether something wants to know how long an attempt took.
     pub(crate) measures: bool,
+    /// Where some layers have one state per key, what they are found in.
+    pub(crate) families: Option<Box<Families>>,
+}
+
+/// When an operation is sent once more beside itself, and how often.
+#[derive(Clone, Debug)]
+pub(crate) struct Hedging {
+    pub(crate) delay: HedgeDelay,
+    pub(crate) max_hedges: u32,
+    pub(crate) latency: Arc<Latency>,
+}
+
+impl Hedging {
+    /// The delay before each further attempt, and how many there may be now.
+    pub(crate) fn plan(&self) -> (Duration, u32) {
+        match self.delay {
+            HedgeDelay::Fixed(delay) => (delay, self.max_hedges),
+            HedgeDelay::P95 => self.latency.p95().map_or((Duration::MAX, 0), |p95| (p95, self.max_hedges)),
+        }
+    }
+}
+
+/// The shared parts of an operation that has one of each per key.
+#[derive(Clone, Debug)]
+pub(crate) struct Families {
+    pub(crate) breakers: Option<Arc<Family<Breaker>>>,
+    pub(crate) rate_limiters: Option<Arc<Family<RateLimiterCore>>>,
+    pub(crate) bulkheads: Option<Arc<Family<BulkheadCore>>>,
+}
+
+impl Families {
+    pub(crate) fn into_some(self) -> Option<Box<Self>> {
+        let Self { breakers, rate_limiters, bulkheads } = &self;
+        let any = breakers.is_some() || rate_limiters.is_some() || bulkheads.is_some();
+        any.then(|| Box::new(self))
+    }
 }
 
 impl Policy {
+    /// The policy of calls with this key.
+    pub(crate) fn of_key(&self, key: &str) -> Self {
+        let mut policy = self.clone();
+        if let Some(families) = policy.families.take() {
+            let Families { breakers, rate_limiters, bulkheads } = *families;
+            policy.breaker = breakers.map(|family| family.member(key));
+            policy.rate_limiter = rate_limiters.map(|family| family.member(key));
+            policy.bulkhead = bulkheads.map(|family| family.member(key));
+        }
+        policy
+    }
+
+    /// Takes what one more attempt beside the others costs; says so where that is not there.
+    pub(crate) fn pays_for_another(&self) -> bool {
+        let Some(budget) = &self.budget else { return true };
+        let paid = budget.withdraw(|| self.context.clock.now());
+        if !paid && self.context.events.could_be_heard() {
+            self.context.events.tell(self.operation, EventKind::BudgetExhausted { budget: budget.name() });
+        }
+        paid
+    }
+
     /// Whether `other` would do exactly the same, with the same shared parts.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         let Self {
@@ -41,23 +110,44 @@ impl Policy {
             deadline,
             retry,
             retry_on_open,
+            budget,
+            hedge,
             breaker,
             breaker_per_call,
+            rate_limiter,
             timeout,
+            bulkhead,
             health,
             measures,
+            families,
         } = self;
-        let same_breaker = match (breaker, &other.breaker) {
-            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
-            (None, None) => true,
-            _ => false,
-        };
         let same_health = match (health, &other.health) {
             (Some(a), Some(b)) => a.is_same(b),
             (None, None) => true,
             _ => false,
         };
-        same_breaker
+        let same_families = match (families, &other.families) {
+            (Some(a), Some(b)) => {
+                same(&a.breakers, &b.breakers)
+                    && same(&a.rate_limiters, &b.rate_limiters)
+                    && same(&a.bulkheads, &b.bulkheads)
+            }
+            (None, None) => true,
+            _ => false,
+        };
+        let same_hedge = match (hedge, &other.hedge) {
+            (Some(a), Some(b)) => {
+                (a.delay, a.max_hedges) == (b.delay, b.max_hedges) && Arc::ptr_eq(&a.latency, &b.latency)
+            }
+            (None, None) => true,
+            _ => false,
+        };
+        same(breaker, &other.breaker)
+            && same(budget, &other.budget)
+            && same(rate_limiter, &other.rate_limiter)
+            && same(bulkhead, &other.bulkhead)
+            && same_hedge
+            && same_families
             && same_health
             && *operation == other.operation
             && Arc::ptr_eq(context, &other.context)
@@ -68,5 +158,13 @@ impl Policy {
             && *breaker_per_call == other.breaker_per_call
             && *timeout == other.timeout
             && *measures == other.measures
+    }
+}
+
+fn same<T>(one: &Option<Arc<T>>, other: &Option<Arc<T>>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+        (None, None) => true,
+        _ => false,
     }
 }

@@ -5,7 +5,7 @@ use std::error::Error as StdError;
 
 pub use crate::breaker::Window;
 pub use crate::error::ResilienceError;
-pub use crate::execution::{Attempt, Execution};
+pub use crate::execution::{Attempt, Concluded, Execution};
 pub use crate::health::HealthConfig;
 pub use crate::outcome::Verdict;
 pub use crate::profile::OFF;

@@ -1,4 +1,5 @@
-//! The named breakers of one runtime. State belongs to the name: whoever names it, shares it.
+//! What is shared by name in one runtime: breakers, bulkheads, rate limiters, retry budgets. State belongs to the name:
+//! whoever names it, shares it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,119 +7,290 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use thiserror::Error;
 
 use crate::breaker::{Breaker, BreakerConfig};
+use crate::bulkhead::{BulkheadConfig, BulkheadCore};
 use crate::context::Context;
+use crate::rate_limit::{RateLimitConfig, RateLimiterCore};
+use crate::retry::{Budget, BudgetCore};
 
-/// Who asked for a breaker first: `src/db.rs:12`.
+/// Who asked for it first: `src/db.rs:12`.
 pub(crate) type Origin = String;
 
-#[derive(Debug, Default)]
-pub(crate) struct Registry {
-    entries: Mutex<BTreeMap<&'static str, Entry>>,
+/// Something with a name, a configuration and a state.
+pub(crate) trait Shared: Send + Sync + 'static {
+    type Config: Clone + std::fmt::Debug + Send + 'static;
+
+    /// As messages call it: `circuit breaker`.
+    const KIND: &'static str;
+
+    fn make(name: &'static str, config: Self::Config, context: Arc<Context>) -> Self;
+
+    /// Goes on with other numbers; its state stays.
+    fn reconfigure(&self, config: Self::Config);
+
+    /// Begins again as if just made; with `config`, as if made with that.
+    fn reset(&self, config: Option<Self::Config>);
+
+    /// Whether two configurations ask for the same.
+    fn agree(one: &Self::Config, other: &Self::Config) -> bool;
+
+    /// In what they differ, `failure_threshold 3 and 5`.
+    fn differences(one: &Self::Config, other: &Self::Config) -> Vec<String>;
+
+    /// Another function shares it and agrees, save for what depends on the function.
+    fn accommodate(&self, _config: &Self::Config) {}
+}
+
+impl Shared for BulkheadCore {
+    type Config = BulkheadConfig;
+
+    const KIND: &'static str = "bulkhead";
+
+    fn make(name: &'static str, config: BulkheadConfig, context: Arc<Context>) -> Self {
+        Self::new(name, config, context)
+    }
+
+    fn reconfigure(&self, config: BulkheadConfig) {
+        self.reconfigure(config);
+    }
+
+    fn reset(&self, config: Option<BulkheadConfig>) {
+        self.reset();
+        if let Some(config) = config {
+            self.reconfigure(config);
+        }
+    }
+
+    fn agree(one: &BulkheadConfig, other: &BulkheadConfig) -> bool {
+        one.agrees_with(other)
+    }
+
+    fn differences(one: &BulkheadConfig, other: &BulkheadConfig) -> Vec<String> {
+        one.differences(other)
+    }
+}
+
+impl Shared for RateLimiterCore {
+    type Config = RateLimitConfig;
+
+    const KIND: &'static str = "rate limiter";
+
+    fn make(name: &'static str, config: RateLimitConfig, context: Arc<Context>) -> Self {
+        Self::new(name, config, context)
+    }
+
+    fn reconfigure(&self, config: RateLimitConfig) {
+        self.reconfigure(config);
+    }
+
+    fn reset(&self, config: Option<RateLimitConfig>) {
+        self.reset(config);
+    }
+
+    fn agree(one: &RateLimitConfig, other: &RateLimitConfig) -> bool {
+        one.agrees_with(other)
+    }
+
+    fn differences(one: &RateLimitConfig, other: &RateLimitConfig) -> Vec<String> {
+        one.differences(other)
+    }
+}
+
+/// A retry budget that can be given other terms: those who ask for it from then on get a new one.
+#[derive(Debug)]
+pub(crate) struct BudgetSlot {
+    name: &'static str,
+    current: Mutex<(Budget, Arc<BudgetCore>)>,
+}
+
+impl BudgetSlot {
+    pub(crate) fn current(&self) -> Arc<BudgetCore> {
+        Arc::clone(&self.lock().1)
+    }
+
+    fn renew(&self, budget: Option<Budget>) {
+        let mut current = self.lock();
+        let budget = budget.unwrap_or(current.0);
+        *current = (budget, Arc::new(BudgetCore::new(self.name, budget)));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (Budget, Arc<BudgetCore>)> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared for BudgetSlot {
+    type Config = Budget;
+
+    const KIND: &'static str = "retry budget";
+
+    fn make(name: &'static str, config: Budget, _: Arc<Context>) -> Self {
+        Self { name, current: Mutex::new((config, Arc::new(BudgetCore::new(name, config)))) }
+    }
+
+    fn reconfigure(&self, config: Budget) {
+        self.renew(Some(config));
+    }
+
+    fn reset(&self, config: Option<Budget>) {
+        self.renew(config);
+    }
+
+    fn agree(one: &Budget, other: &Budget) -> bool {
+        one == other
+    }
+
+    fn differences(one: &Budget, other: &Budget) -> Vec<String> {
+        if one == other { Vec::new() } else { vec![format!("budget {one} and {other}")] }
+    }
+}
+
+impl Shared for Breaker {
+    type Config = BreakerConfig;
+
+    const KIND: &'static str = "circuit breaker";
+
+    fn make(name: &'static str, config: BreakerConfig, context: Arc<Context>) -> Self {
+        Self::new(name, config, context)
+    }
+
+    fn reconfigure(&self, config: BreakerConfig) {
+        self.reconfigure(config);
+    }
+
+    fn reset(&self, config: Option<BreakerConfig>) {
+        self.reset(config);
+    }
+
+    fn agree(one: &BreakerConfig, other: &BreakerConfig) -> bool {
+        one.agrees_with(other)
+    }
+
+    fn differences(one: &BreakerConfig, other: &BreakerConfig) -> Vec<String> {
+        one.differences(other)
+    }
+
+    fn accommodate(&self, config: &BreakerConfig) {
+        self.allow_probes(config.lease());
+    }
 }
 
 #[derive(Debug)]
-struct Entry {
-    breaker: Arc<Breaker>,
-    /// As asked for by `origin`. A breaker that was forgotten keeps its memory, so that a name asked for again and
-    /// again after resets costs none.
-    asked: Option<(BreakerConfig, Origin)>,
+pub(crate) struct Registry<T: Shared> {
+    entries: Mutex<BTreeMap<&'static str, Entry<T>>>,
+}
+
+#[derive(Debug)]
+struct Entry<T: Shared> {
+    shared: Arc<T>,
+    /// As asked for by `origin`. What was forgotten keeps its memory, so that a name asked for again and again after
+    /// resets costs none.
+    asked: Option<(T::Config, Origin)>,
+}
+
+impl<T: Shared> Default for Registry<T> {
+    fn default() -> Self {
+        Self { entries: Mutex::default() }
+    }
 }
 
 /// A name was asked for with settings other than those it has.
 #[derive(Debug)]
 pub(crate) struct Disagreement {
-    pub(crate) breaker: &'static str,
-    pub(crate) first: (BreakerConfig, Origin),
-    pub(crate) second: (BreakerConfig, Origin),
+    pub(crate) kind: &'static str,
+    pub(crate) name: &'static str,
+    /// Who asked first, and who asks otherwise.
+    pub(crate) origins: [Origin; 2],
+    pub(crate) differences: Vec<String>,
 }
 
-impl Registry {
-    /// The breaker of that name; made with `config` if there is none, and left as it is if there is.
+impl<T: Shared> Registry<T> {
+    /// The one of that name; made with `config` if there is none, and left as it is if there is.
     pub(crate) fn get_or_make(
         &self,
         name: &'static str,
-        config: BreakerConfig,
+        config: T::Config,
         origin: Origin,
         context: &Arc<Context>,
-    ) -> (Arc<Breaker>, Option<Disagreement>) {
+    ) -> (Arc<T>, Option<Disagreement>) {
         let mut entries = self.lock();
         let mut is_new = false;
         let entry = entries.entry(name).or_insert_with(|| {
             is_new = true;
-            let breaker = Arc::new(Breaker::new(name, config.clone(), Arc::clone(context)));
-            Entry { breaker, asked: None }
+            let shared = Arc::new(T::make(name, config.clone(), Arc::clone(context)));
+            Entry { shared, asked: None }
         });
-        let breaker = Arc::clone(&entry.breaker);
+        let shared = Arc::clone(&entry.shared);
         match &mut entry.asked {
-            Some((first, _)) if first.agrees_with(&config) => {
+            Some((first, _)) if T::agree(first, &config) => {
                 drop(entries);
-                breaker.allow_probes(config.lease());
-                (breaker, None)
+                shared.accommodate(&config);
+                (shared, None)
             }
             // The same function under another configuration: its numbers change, its state stays.
             Some((first, asked_by)) if *asked_by == origin => {
                 *first = config.clone();
                 drop(entries);
-                breaker.reconfigure(config);
-                (breaker, None)
+                shared.reconfigure(config);
+                (shared, None)
             }
-            Some(first) => {
-                let disagreement =
-                    Disagreement { breaker: name, first: first.clone(), second: (config, origin) };
-                (breaker, Some(disagreement))
+            Some((first, asked_by)) => {
+                let differences = T::differences(first, &config);
+                let origins = [asked_by.clone(), origin];
+                let disagreement = Disagreement { kind: T::KIND, name, origins, differences };
+                (shared, Some(disagreement))
             }
             None => {
                 entry.asked = Some((config.clone(), origin));
                 drop(entries);
                 // Forgotten before: what calls that were under way then did to it since is forgotten too.
                 if !is_new {
-                    breaker.reset(Some(config));
+                    shared.reset(Some(config));
                 }
-                (breaker, None)
+                (shared, None)
             }
         }
     }
 
-    pub(crate) fn get(&self, name: &str) -> Option<Arc<Breaker>> {
+    pub(crate) fn get(&self, name: &str) -> Option<Arc<T>> {
         let entries = self.lock();
-        entries.get(name).filter(|entry| entry.asked.is_some()).map(|entry| Arc::clone(&entry.breaker))
+        entries.get(name).filter(|entry| entry.asked.is_some()).map(|entry| Arc::clone(&entry.shared))
     }
 
     /// In the order of their names.
-    pub(crate) fn all(&self) -> Vec<Arc<Breaker>> {
+    pub(crate) fn all(&self) -> Vec<(&'static str, Arc<T>)> {
         let entries = self.lock();
         entries
-            .values()
-            .filter(|entry| entry.asked.is_some())
-            .map(|entry| Arc::clone(&entry.breaker))
+            .iter()
+            .filter(|(_, entry)| entry.asked.is_some())
+            .map(|(name, entry)| (*name, Arc::clone(&entry.shared)))
             .collect()
     }
 
-    /// Forgets every breaker: none is listed, each begins again when it is asked for, and results of calls under
-    /// way are stale.
+    /// Forgets all of them: none is listed, each begins again when it is asked for, and results of calls under way
+    /// are stale.
     pub(crate) fn reset(&self) {
-        let breakers: Vec<_> = {
+        let forgotten: Vec<_> = {
             let mut entries = self.lock();
             entries
                 .values_mut()
                 .map(|entry| {
                     entry.asked = None;
-                    Arc::clone(&entry.breaker)
+                    Arc::clone(&entry.shared)
                 })
                 .collect()
         };
         // Resets tell listeners: not under the registry's lock.
-        for breaker in breakers {
-            breaker.reset(None);
+        for shared in forgotten {
+            shared.reset(None);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, Entry>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, Entry<T>>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The three look-ups by name fail alike: with what was asked for, and what there is.
+/// The look-ups by name fail alike: with what was asked for, and what there is.
 macro_rules! unknown {
     ($($(#[$doc:meta])* $error:ident = $what:literal;)+) => {$(
         $(#[$doc])*
@@ -148,6 +320,10 @@ macro_rules! unknown {
 unknown! {
     /// No breaker has that name.
     UnknownBreaker = "circuit breaker";
+    /// No bulkhead has that name.
+    UnknownBulkhead = "bulkhead";
+    /// No rate limiter has that name.
+    UnknownRateLimiter = "rate limiter";
     /// No annotated function has that name.
     UnknownOperation = "operation";
     /// No annotated function tracks a service of that name.

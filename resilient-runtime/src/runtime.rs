@@ -1,6 +1,7 @@
 //! One runtime: a registry, a configuration, a clock, listeners. The process has one; a test's scope has its own.
 
 use std::cell::RefCell;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -9,17 +10,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use once_cell::sync::Lazy;
 
 use crate::breaker::{Breaker, BreakerConfig};
+use crate::bulkhead::{BulkheadConfig, BulkheadCore};
 use crate::clock::Moment;
 use crate::context::Context;
 use crate::event::EventKind;
+use crate::family::Family;
 use crate::health::{HealthConfig, ServiceHealth};
-use crate::policy::Policy;
+use crate::hedge::Latency;
+use crate::policy::{Families, Hedging, Policy};
 use crate::profile::{
     ConfigErrors, Conflict, Environment, Explanation, Parsed, Problem, Profiles, Request, Resolved, Settings,
     Subject, check, resolve,
 };
-use crate::registry::{Disagreement, Registry};
-use crate::site::{PolicyRef, Site, Spec, sites};
+use crate::rate_limit::{RateLimitConfig, RateLimiterCore};
+use crate::registry::{BudgetSlot, Disagreement, Registry, Shared};
+use crate::retry::Budget;
+use crate::site::{Asking, PolicyRef, Site, Spec, sites};
 use crate::timeout::pool::{MAX_WORKERS, Pool};
 use crate::timeout::{Ambient, TimeoutMode, current_deadline};
 
@@ -47,7 +53,14 @@ pub(crate) struct Runtime(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     context: Arc<Context>,
-    registry: Registry,
+    breakers: Registry<Breaker>,
+    keyed_breakers: Registry<Family<Breaker>>,
+    rate_limiters: Registry<RateLimiterCore>,
+    keyed_rate_limiters: Registry<Family<RateLimiterCore>>,
+    bulkheads: Registry<BulkheadCore>,
+    keyed_bulkheads: Registry<Family<BulkheadCore>>,
+    budgets: Registry<BudgetSlot>,
+    latencies: Mutex<BTreeMap<&'static str, Arc<Latency>>>,
     services: Mutex<BTreeMap<&'static str, ServiceHealth>>,
     origins: Mutex<Origins>,
     policies: Mutex<Policies>,
@@ -88,7 +101,14 @@ impl Runtime {
     pub(crate) fn new(context: Context, origins: Origins, is_process: bool) -> Self {
         Self(Arc::new(Inner {
             context: Arc::new(context),
-            registry: Registry::default(),
+            breakers: Registry::default(),
+            keyed_breakers: Registry::default(),
+            rate_limiters: Registry::default(),
+            keyed_rate_limiters: Registry::default(),
+            bulkheads: Registry::default(),
+            keyed_bulkheads: Registry::default(),
+            budgets: Registry::default(),
+            latencies: Mutex::default(),
             services: Mutex::default(),
             origins: Mutex::new(origins),
             policies: Mutex::default(),
@@ -148,7 +168,7 @@ impl Runtime {
                 self.epoch()
             };
             // Built without the lock: the attribute's arguments are the user's code.
-            let (policy, reports) = self.build(site);
+            let (policy, reports) = self.build(&site.asking());
             let mut policies = lock(&self.0.policies);
             if self.epoch() != epoch {
                 continue;
@@ -179,37 +199,44 @@ impl Runtime {
         policies.scoped.get(&key(site)).map(|policy| PolicyRef::Scoped(Arc::clone(policy)))
     }
 
-    /// The policy of `site`, and what is to be reported about it.
-    fn build(&self, site: &'static Site) -> (Policy, Vec<Report>) {
-        let spec = site.spec();
-        let operation = site.operation();
-        let resolved = self.resolve(site);
+    /// What `asking` shall follow, and what is to be reported about it.
+    pub(crate) fn build(&self, asking: &Asking<'_>) -> (Policy, Vec<Report>) {
+        let Asking { spec, operation, .. } = *asking;
+        let resolved = self.resolve(asking);
         // What the environment says wrongly was told when it was read.
         let told = &self.understood().environment.problems;
         let is_told = |problem: &&Problem| told.iter().any(|other| other.is_about_the_same_as(problem));
         let problems = resolved.problems.iter().filter(|problem| !is_told(problem));
         let mut reports: Vec<Report> = problems.map(|problem| (operation, problem.to_string())).collect();
         let Resolved { enable_timeout, enable_retry, enable_circuit_breaker, .. } = resolved;
+        let Resolved { enable_hedge, enable_rate_limit, enable_bulkhead, .. } = resolved;
         let context = Arc::clone(&self.0.context);
-        let breaker = spec.breaker_name_of(operation).map(|name| {
-            let owner = owner_of(name, site);
-            if !std::ptr::eq(owner.spec(), spec) {
-                self.policy_of(owner);
-            }
-            let config = breaker_config(spec, &resolved);
-            let (breaker, disagreement) =
-                self.0.registry.get_or_make(name, config, location(spec), &self.0.context);
-            reports.extend(disagreement.map(|it| (name, conflict(&it).to_string())));
-            breaker
+        let mut part = Parts { runtime: self, asking, resolved: &resolved, reports: &mut reports };
+        // A part that is switched off is there all the same, for whoever asks for it by name.
+        let breaker = part.get(&self.0.breakers, &BREAKERS).filter(|_| enable_circuit_breaker);
+        let keyed_breakers =
+            part.family(&self.0.keyed_breakers, &BREAKERS).filter(|_| enable_circuit_breaker);
+        let rate_limiter = part.get(&self.0.rate_limiters, &RATE_LIMITERS).filter(|_| enable_rate_limit);
+        let rate_limiters =
+            part.family(&self.0.keyed_rate_limiters, &RATE_LIMITERS).filter(|_| enable_rate_limit);
+        let bulkhead = part.get(&self.0.bulkheads, &BULKHEADS).filter(|_| enable_bulkhead);
+        let bulkheads = part.family(&self.0.keyed_bulkheads, &BULKHEADS).filter(|_| enable_bulkhead);
+        let families = Families { breakers: keyed_breakers, rate_limiters, bulkheads };
+        // One for all keys: what is scarce is the target.
+        let budget = part.any(&self.0.budgets, &BUDGETS).map(|slot| slot.current());
+        let budget = budget.filter(|_| resolved.budget != Budget::None);
+        let hedge = (spec.layers.hedge && enable_hedge).then(|| Hedging {
+            delay: resolved.hedge_delay,
+            max_hedges: resolved.hedge_max_hedges,
+            latency: Arc::clone(lock(&self.0.latencies).entry(operation).or_default()),
         });
-        // A breaker that is switched off is there all the same, for whoever asks for it by name.
-        let breaker = breaker.filter(|_| enable_circuit_breaker);
         let health =
             spec.service.filter(|_| resolved.enabled).map(|(name, config)| self.service(name, config()));
         let timeout = (spec.layers.timeout && enable_timeout).then_some(resolved.timeout);
         let deadline = resolved.deadline.filter(|_| spec.layers.deadline);
         let retry = (spec.layers.retry && enable_retry).then(|| resolved.retry());
-        let times_calls = breaker.is_some() && resolved.slow_call_rate.is_some();
+        let times_calls =
+            resolved.slow_call_rate.is_some() && (breaker.is_some() || families.breakers.is_some());
         let policy = Policy {
             operation,
             context,
@@ -217,23 +244,26 @@ impl Runtime {
             deadline,
             retry,
             retry_on_open: spec.retry_on_open,
+            budget,
+            hedge,
             breaker,
             breaker_per_call: spec.layers.breaker_per_call,
+            rate_limiter,
             timeout,
+            bulkhead,
             measures: health.is_some() || times_calls,
             health,
+            families: families.into_some(),
         };
         (policy, reports)
     }
 
-    fn resolve(&self, site: &'static Site) -> Resolved {
-        let spec = site.spec();
-        let written = (spec.written)();
+    fn resolve(&self, asking: &Asking<'_>) -> Resolved {
+        let Asking { spec, operation, written } = asking;
         let understood = self.understood();
-        let operation = site.operation();
         let words: Vec<_> = spec.attributes().collect();
         let overrides: Vec<_> =
-            [operation, "*"].iter().filter_map(|key| understood.overrides.get(*key)).collect();
+            [*operation, "*"].iter().filter_map(|key| understood.overrides.get(*key)).collect();
         resolve(&Request {
             operation,
             operation_type: spec.operation_type,
@@ -241,7 +271,7 @@ impl Runtime {
             location: &location(spec),
             layers: spec.layers,
             overrides: &overrides,
-            attribute: Some(&written),
+            attribute: Some(written),
             profiles: &understood.profiles,
             environment: &understood.environment,
         })
@@ -288,40 +318,69 @@ impl Runtime {
 
     /// The breaker of that name, made now if an annotated function names it and was not called yet.
     pub(crate) fn breaker(&self, name: &str) -> Option<Arc<Breaker>> {
-        self.0.registry.get(name).or_else(|| {
-            sites()
-                .filter(|site| site.spec().breaker_name_of(site.operation()) == Some(name))
-                .for_each(|site| drop(self.policy_of(site)));
-            self.0.registry.get(name)
-        })
+        self.named(&self.0.breakers, &BREAKERS, name)
     }
 
     /// Every breaker that is in use, and every one that an annotated function names, by name.
     pub(crate) fn breakers(&self) -> Vec<Arc<Breaker>> {
-        sites().filter(|site| site.spec().layers.breaker).for_each(|site| drop(self.policy_of(site)));
-        self.0.registry.all()
+        self.all(&self.0.breakers, &BREAKERS).into_iter().map(|(_, breaker)| breaker).collect()
     }
 
-    pub(crate) fn explain(&self, site: &'static Site) -> Explanation {
-        let spec = site.spec();
-        let resolved = self.resolve(site);
+    /// The bulkhead of that name, as [`Runtime::breaker`].
+    pub(crate) fn bulkhead(&self, name: &str) -> Option<Arc<BulkheadCore>> {
+        self.named(&self.0.bulkheads, &BULKHEADS, name)
+    }
+
+    /// Every bulkhead, as [`Runtime::breakers`].
+    pub(crate) fn bulkheads(&self) -> Vec<Arc<BulkheadCore>> {
+        self.all(&self.0.bulkheads, &BULKHEADS).into_iter().map(|(_, bulkhead)| bulkhead).collect()
+    }
+
+    /// The rate limiter of that name, as [`Runtime::breaker`].
+    pub(crate) fn rate_limiter(&self, name: &str) -> Option<Arc<RateLimiterCore>> {
+        self.named(&self.0.rate_limiters, &RATE_LIMITERS, name)
+    }
+
+    /// Every rate limiter, as [`Runtime::breakers`].
+    pub(crate) fn rate_limiters(&self) -> Vec<Arc<RateLimiterCore>> {
+        self.all(&self.0.rate_limiters, &RATE_LIMITERS).into_iter().map(|(_, limiter)| limiter).collect()
+    }
+
+    /// The breakers of that name, one per key.
+    pub(crate) fn keyed_breaker_family(&self, name: &str) -> Option<Arc<Family<Breaker>>> {
+        self.named(&self.0.keyed_breakers, &BREAKERS, name)
+    }
+
+    /// Every breaker that is kept by key, by name.
+    pub(crate) fn keyed_breaker_families(&self) -> Vec<(&'static str, Arc<Family<Breaker>>)> {
+        self.all(&self.0.keyed_breakers, &BREAKERS)
+    }
+
+    fn named<T: Shared, C>(&self, registry: &Registry<T>, kind: &Kind<C>, name: &str) -> Option<Arc<T>> {
+        registry.get(name).or_else(|| {
+            sites().filter(|site| kind.name(site) == Some(name)).for_each(|site| drop(self.policy_of(site)));
+            registry.get(name)
+        })
+    }
+
+    fn all<T: Shared, C>(&self, registry: &Registry<T>, kind: &Kind<C>) -> Vec<(&'static str, Arc<T>)> {
+        sites().filter(|site| kind.name(site).is_some()).for_each(|site| drop(self.policy_of(site)));
+        registry.all()
+    }
+
+    pub(crate) fn explain(&self, asking: &Asking<'_>) -> Explanation {
+        let Asking { spec, operation, .. } = *asking;
+        let mut resolved = self.resolve(asking);
         let function = format!("{}::{}", spec.module, spec.function);
         let attributes: Vec<_> = spec.attributes().collect();
-        let operation = site.operation();
         let understood = self.understood();
-        let mut resolved = resolved;
-        if let Some(name) = spec.breaker_name_of(operation) {
-            let owner = owner_of(name, site);
-            let in_force = breaker_config(owner.spec(), &self.resolve(owner));
-            let differences = in_force.differences(&breaker_config(spec, &resolved));
-            if !differences.is_empty() {
-                resolved.notes.push(format!(
-                    "circuit breaker '{name}' is configured at {}, otherwise than here ({})",
-                    location(owner.spec()),
-                    differences.join(", ")
-                ));
-            }
-        }
+        let notes = [
+            self.owned_elsewhere::<Breaker>(&BREAKERS, asking, &resolved),
+            self.owned_elsewhere::<RateLimiterCore>(&RATE_LIMITERS, asking, &resolved),
+            self.owned_elsewhere::<BulkheadCore>(&BULKHEADS, asking, &resolved),
+            self.owned_elsewhere::<BudgetSlot>(&BUDGETS, asking, &resolved),
+        ];
+        resolved.notes.extend(notes.into_iter().flatten());
         let subject = Subject {
             operation,
             function: &function,
@@ -338,6 +397,23 @@ impl Runtime {
         Explanation::new(&subject, &resolved)
     }
 
+    /// That a shared part is configured elsewhere, otherwise than here.
+    fn owned_elsewhere<T: Shared>(
+        &self,
+        kind: &Kind<T::Config>,
+        asking: &Asking<'_>,
+        resolved: &Resolved,
+    ) -> Option<String> {
+        let name = (kind.name_of)(asking.spec, asking.operation)?;
+        let owner = kind.owner(name, asking)?.asking();
+        let in_force = (kind.config_of)(owner.spec, &self.resolve(&owner));
+        let differences = T::differences(&in_force, &(kind.config_of)(asking.spec, resolved));
+        (!differences.is_empty()).then(|| {
+            let (kind, at) = (T::KIND, location(owner.spec));
+            format!("{kind} '{name}' is configured at {at}, otherwise than here ({})", differences.join(", "))
+        })
+    }
+
     /// Everything that is wrong with the configuration of this runtime and of every annotated function.
     pub(crate) fn validate(&self) -> Result<(), ConfigErrors> {
         let understood = self.understood();
@@ -346,26 +422,21 @@ impl Runtime {
             problems.extend(check(settings, &format!("the {kind} profile")));
         }
         let mut conflicts = Vec::new();
-        let mut asked: BTreeMap<&str, (BreakerConfig, String)> = BTreeMap::new();
+        let mut breakers = Asked::<Breaker>::new(&BREAKERS);
+        let mut rate_limiters = Asked::<RateLimiterCore>::new(&RATE_LIMITERS);
+        let mut bulkheads = Asked::<BulkheadCore>::new(&BULKHEADS);
+        let mut budgets = Asked::<BudgetSlot>::new(&BUDGETS);
         let mut tracked: BTreeMap<&str, (HealthConfig, String)> = BTreeMap::new();
         let mut all: Vec<_> = sites().collect();
         all.sort_by_key(|site| (site.spec().file, site.spec().line));
         for site in all {
-            let spec = site.spec();
-            let resolved = self.resolve(site);
-            if let Some(breaker) = spec.breaker_name_of(site.operation()) {
-                let second = (breaker_config(spec, &resolved), location(spec));
-                match asked.get(breaker) {
-                    None => drop(asked.insert(breaker, second)),
-                    Some((config, _)) if config.agrees_with(&second.0) => {}
-                    Some(first) => conflicts.push(Conflict::new(
-                        breaker,
-                        &first.1,
-                        &second.1,
-                        first.0.differences(&second.0),
-                    )),
-                }
-            }
+            let asking = site.asking();
+            let spec = asking.spec;
+            let resolved = self.resolve(&asking);
+            conflicts.extend(breakers.ask(&asking, &resolved));
+            conflicts.extend(rate_limiters.ask(&asking, &resolved));
+            conflicts.extend(bulkheads.ask(&asking, &resolved));
+            conflicts.extend(budgets.ask(&asking, &resolved));
             if let Some((name, config)) = spec.service {
                 let config = config();
                 problems.extend(config.problems(name));
@@ -396,7 +467,14 @@ impl Runtime {
         self.forget_policies();
         lock(&self.0.origins).understood = None;
         lock(&self.0.services).values().for_each(ServiceHealth::reset);
-        self.0.registry.reset();
+        self.0.breakers.reset();
+        self.0.keyed_breakers.reset();
+        self.0.rate_limiters.reset();
+        self.0.keyed_rate_limiters.reset();
+        self.0.bulkheads.reset();
+        self.0.keyed_bulkheads.reset();
+        self.0.budgets.reset();
+        lock(&self.0.latencies).clear();
         self.forget_policies();
     }
 
@@ -449,15 +527,101 @@ impl Origins {
 }
 
 /// Which operation it is about, and the sentence.
-type Report = (&'static str, String);
+pub(crate) type Report = (&'static str, String);
 
-/// Of all functions that name this breaker, the one whose settings it gets: the first in the source, so that it does
-/// not depend on who is called first. Where the linker keeps no list of functions, the one that asks.
-fn owner_of(breaker: &'static str, asking: &'static Site) -> &'static Site {
-    sites()
-        .filter(|site| site.spec().breaker_name_of(site.operation()) == Some(breaker))
-        .min_by_key(|site| (site.spec().file, site.spec().line))
-        .unwrap_or(asking)
+/// One kind of shared part: which of them a function names, and what it asks of it.
+struct Kind<C> {
+    name_of: fn(&Spec, &'static str) -> Option<&'static str>,
+    config_of: fn(&Spec, &Resolved) -> C,
+}
+
+const BREAKERS: Kind<BreakerConfig> = Kind { name_of: Spec::breaker_name_of, config_of: breaker_config };
+const RATE_LIMITERS: Kind<RateLimitConfig> =
+    Kind { name_of: Spec::rate_limit_name_of, config_of: rate_limit_config };
+const BULKHEADS: Kind<BulkheadConfig> = Kind { name_of: Spec::bulkhead_name_of, config_of: bulkhead_config };
+const BUDGETS: Kind<Budget> =
+    Kind { name_of: Spec::budget_name_of, config_of: |_, resolved| resolved.budget };
+
+impl<C> Kind<C> {
+    fn name(&self, site: &'static Site) -> Option<&'static str> {
+        (self.name_of)(site.spec(), site.operation())
+    }
+
+    /// Of all functions that name it, the one whose settings it gets: the first in the source, so that it does not
+    /// depend on who is called first. `None` where that is the one that asks.
+    fn owner(&self, name: &'static str, asking: &Asking<'_>) -> Option<&'static Site> {
+        sites()
+            .filter(|site| self.name(site) == Some(name))
+            .min_by_key(|site| (site.spec().file, site.spec().line))
+            .filter(|owner| !std::ptr::eq(owner.spec(), asking.spec))
+    }
+}
+
+/// Gets the shared parts of one policy.
+struct Parts<'a> {
+    runtime: &'a Runtime,
+    asking: &'a Asking<'a>,
+    resolved: &'a Resolved,
+    reports: &'a mut Vec<Report>,
+}
+
+impl Parts<'_> {
+    fn get<T: Shared>(&mut self, registry: &Registry<T>, kind: &Kind<T::Config>) -> Option<Arc<T>> {
+        if self.asking.spec.is_keyed { None } else { self.any(registry, kind) }
+    }
+
+    /// One per key.
+    fn family<T: Shared>(
+        &mut self,
+        registry: &Registry<Family<T>>,
+        kind: &Kind<T::Config>,
+    ) -> Option<Arc<Family<T>>> {
+        if self.asking.spec.is_keyed { self.any(registry, kind) } else { None }
+    }
+
+    fn any<T: Shared>(&mut self, registry: &Registry<T>, kind: &Kind<T::Config>) -> Option<Arc<T>> {
+        let Self { runtime, asking, resolved, reports } = self;
+        let (spec, context) = (asking.spec, runtime.context());
+        let name = (kind.name_of)(spec, asking.operation)?;
+        if let Some(owner) = kind.owner(name, asking)
+            && owner.spec().is_keyed == spec.is_keyed
+        {
+            let owner = owner.asking();
+            let config = (kind.config_of)(owner.spec, &runtime.resolve(&owner));
+            registry.get_or_make(name, config, location(owner.spec), context);
+        }
+        let config = (kind.config_of)(spec, resolved);
+        let (part, disagreement) = registry.get_or_make(name, config, location(spec), context);
+        reports.extend(disagreement.map(|it| (name, conflict(it).to_string())));
+        Some(part)
+    }
+}
+
+/// Who asked for what under which name, in the order of the source.
+struct Asked<'a, T: Shared> {
+    kind: &'a Kind<T::Config>,
+    by_name: BTreeMap<&'static str, (T::Config, String)>,
+}
+
+impl<'a, T: Shared> Asked<'a, T> {
+    fn new(kind: &'a Kind<T::Config>) -> Self {
+        Self { kind, by_name: BTreeMap::new() }
+    }
+
+    /// The conflict with whoever asked first, if there is one.
+    fn ask(&mut self, asking: &Asking<'_>, resolved: &Resolved) -> Option<Conflict> {
+        let name = (self.kind.name_of)(asking.spec, asking.operation)?;
+        let (config, at) = ((self.kind.config_of)(asking.spec, resolved), location(asking.spec));
+        let (first, first_at) = match self.by_name.entry(name) {
+            Entry::Vacant(vacant) => {
+                vacant.insert((config, at));
+                return None;
+            }
+            Entry::Occupied(first) => first.into_mut(),
+        };
+        let differ = !T::agree(first, &config);
+        differ.then(|| Conflict::new(T::KIND, name, first_at.as_str(), at, T::differences(first, &config)))
+    }
 }
 
 fn location(spec: &Spec) -> String {
@@ -486,9 +650,24 @@ fn breaker_config(spec: &Spec, resolved: &Resolved) -> BreakerConfig {
     config.probe_lease(lease)
 }
 
-fn conflict(disagreement: &Disagreement) -> Conflict {
-    let Disagreement { breaker, first, second } = disagreement;
-    Conflict::new(*breaker, &first.1, &second.1, first.0.differences(&second.0))
+fn rate_limit_config(_: &Spec, resolved: &Resolved) -> RateLimitConfig {
+    RateLimitConfig::new(resolved.rate_limit_rate)
+        .per(resolved.rate_limit_per)
+        .burst(resolved.rate_limit_burst)
+        .max_wait(resolved.rate_limit_max_wait)
+        .algorithm(resolved.rate_limit_algorithm)
+}
+
+fn bulkhead_config(_: &Spec, resolved: &Resolved) -> BulkheadConfig {
+    let mut config = BulkheadConfig::new().max_concurrent(resolved.bulkhead_max_concurrent);
+    config.max_queue = resolved.bulkhead_max_queue;
+    config.max_wait = resolved.bulkhead_max_wait;
+    config
+}
+
+fn conflict(disagreement: Disagreement) -> Conflict {
+    let Disagreement { kind, name, origins: [first, second], differences } = disagreement;
+    Conflict::new(kind, name, first, second, differences)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -31,12 +31,16 @@ pub struct Spec {
     pub(crate) operation_type: &'static str,
     pub(crate) operation_name: Option<&'static str>,
     pub(crate) breaker_name: Option<&'static str>,
+    pub(crate) bulkhead_name: Option<&'static str>,
+    pub(crate) rate_limit_name: Option<&'static str>,
     pub(crate) service: Option<Service>,
     /// Which layers the attributes generated. Profiles and the environment tune their numbers; they add none.
     pub(crate) layers: Layers,
     pub(crate) timeout_mode: Option<TimeoutMode>,
     pub(crate) retry_on_open: bool,
     pub(crate) critical: bool,
+    /// Its breaker, bulkhead and limiter have one state per key.
+    pub(crate) is_keyed: bool,
     pub(crate) written: fn() -> Settings,
 }
 
@@ -53,11 +57,14 @@ impl Spec {
             operation_type: "default",
             operation_name: None,
             breaker_name: None,
+            bulkhead_name: None,
+            rate_limit_name: None,
             service: None,
             layers: Layers::NONE,
             timeout_mode: None,
             retry_on_open: false,
             critical: false,
+            is_keyed: false,
             written: Settings::new,
         }
     }
@@ -141,6 +148,41 @@ impl Spec {
         self
     }
 
+    /// The hedge layer.
+    #[must_use]
+    pub const fn hedge(mut self) -> Self {
+        self.layers.hedge = true;
+        self
+    }
+
+    /// The rate limit layer.
+    #[must_use]
+    pub const fn rate_limit(mut self) -> Self {
+        self.layers.rate_limit = true;
+        self
+    }
+
+    /// The rate limiter's name, where it is not the operation's.
+    #[must_use]
+    pub const fn rate_limit_name(mut self, name: &'static str) -> Self {
+        self.rate_limit_name = Some(name);
+        self
+    }
+
+    /// The bulkhead layer.
+    #[must_use]
+    pub const fn bulkhead(mut self) -> Self {
+        self.layers.bulkhead = true;
+        self
+    }
+
+    /// The bulkhead's name, where it is not the operation's.
+    #[must_use]
+    pub const fn bulkhead_name(mut self, name: &'static str) -> Self {
+        self.bulkhead_name = Some(name);
+        self
+    }
+
     /// The fallback layer.
     #[must_use]
     pub const fn fallback(mut self) -> Self {
@@ -169,6 +211,13 @@ impl Spec {
         self
     }
 
+    /// `key = ..`.
+    #[must_use]
+    pub const fn keyed(mut self) -> Self {
+        self.is_keyed = true;
+        self
+    }
+
     /// The attributes' arguments.
     #[must_use]
     pub const fn written(mut self, settings: fn() -> Settings) -> Self {
@@ -181,9 +230,26 @@ impl Spec {
         self.layers.breaker.then(|| self.breaker_name.unwrap_or(operation))
     }
 
+    /// The name of the bulkhead, where there is one.
+    pub(crate) fn bulkhead_name_of(&self, operation: &'static str) -> Option<&'static str> {
+        self.layers.bulkhead.then(|| self.bulkhead_name.unwrap_or(operation))
+    }
+
+    /// The name of the rate limiter, where there is one.
+    pub(crate) fn rate_limit_name_of(&self, operation: &'static str) -> Option<&'static str> {
+        self.layers.rate_limit.then(|| self.rate_limit_name.unwrap_or(operation))
+    }
+
+    /// What retries and hedges are paid for by: it belongs to the target, as the breaker does.
+    pub(crate) fn budget_name_of(&self, operation: &'static str) -> Option<&'static str> {
+        let Layers { retry, hedge, .. } = self.layers;
+        (retry || hedge).then(|| self.breaker_name_of(operation).unwrap_or(operation))
+    }
+
     /// Whether any layer may answer in the function's place.
     pub(crate) fn can_refuse(&self) -> bool {
-        self.layers.breaker || self.layers.deadline || self.layers.timeout
+        let Layers { breaker, deadline, timeout, bulkhead, rate_limit, .. } = self.layers;
+        breaker || deadline || timeout || bulkhead || rate_limit
     }
 
     /// The name of a function that was given none.
@@ -213,6 +279,14 @@ impl fmt::Debug for Spec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}::{} at {}:{}", self.module, self.function, self.file, self.line)
     }
+}
+
+/// Somebody who wants a policy: an annotated function, or an operation built in code.
+#[derive(Debug)]
+pub(crate) struct Asking<'a> {
+    pub(crate) spec: &'a Spec,
+    pub(crate) operation: &'static str,
+    pub(crate) written: Settings,
 }
 
 /// An annotated function: what was written, and what it was resolved to.
@@ -247,6 +321,10 @@ impl Site {
     /// that.
     pub(crate) fn operation(&'static self) -> &'static str {
         self.spec.operation_name.unwrap_or_else(|| self.path.get_or_init(|| self.spec.path()))
+    }
+
+    pub(crate) fn asking(&'static self) -> Asking<'static> {
+        Asking { spec: &self.spec, operation: self.operation(), written: (self.spec.written)() }
     }
 
     /// The policy to follow now.
@@ -296,7 +374,7 @@ impl Site {
 }
 
 /// A policy of the process's runtime, or of a test's scope.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum PolicyRef {
     Lasting(&'static Policy),
     Scoped(Arc<Policy>),

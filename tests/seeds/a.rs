@@ -299,7 +299,7 @@ fn seed_a22_the_first_settings_of_a_name_stay_and_the_second_are_reported() {
         |kind: &EventKind| matches!(kind, EventKind::BadConfiguration { message } if both_places(message));
     assert_eq!(count_events(&scope, reported), 1);
     let errors = validate().unwrap_err();
-    assert!(errors.conflicts().iter().any(|conflict| conflict.breaker() == "seed_a22"));
+    assert!(errors.conflicts().iter().any(|conflict| conflict.name() == "seed_a22"));
 }
 
 twins! {

@@ -92,7 +92,7 @@ impl BulkheadCore {
     /// Enters at once or is refused. Who has entered owes a `leave`.
     #[inline]
     pub(crate) fn try_enter(&self) -> Result<(), ResilienceError> {
-        if self.take() { Ok(()) } else { self.try_enter_slowly() }
+        if self.enter() { Ok(()) } else { self.try_enter_slowly() }
     }
 
     #[cold]
@@ -102,7 +102,7 @@ impl BulkheadCore {
         }
         let guarded = self.lock();
         // The last who waited may have gone since the slots were looked at.
-        if guarded.queue.is_empty() && self.take() {
+        if guarded.queue.is_empty() && self.enter() {
             return Ok(());
         }
         Err(self.refused(guarded.queue.len(), Duration::ZERO))
@@ -116,7 +116,7 @@ impl BulkheadCore {
         place: &mut Place,
         cx: &mut TaskContext<'_>,
     ) -> Poll<Result<(), ResilienceError>> {
-        if *place == Place::NONE && self.take() {
+        if *place == Place::NONE && self.enter() {
             *place = Place::ENTERED;
             return Poll::Ready(Ok(()));
         }
@@ -195,7 +195,7 @@ impl BulkheadCore {
     /// `leave`.
     #[inline]
     pub(crate) fn enter_blocking(&self, limit: Option<Duration>) -> Result<(), ResilienceError> {
-        if self.take() { Ok(()) } else { self.enter_blocking_slowly(limit) }
+        if self.enter() { Ok(()) } else { self.enter_blocking_slowly(limit) }
     }
 
     #[cold]
@@ -320,7 +320,7 @@ impl BulkheadCore {
     }
 
     #[inline]
-    fn take(&self) -> bool {
+    pub(crate) fn enter(&self) -> bool {
         let taken = self.slots.take();
         if taken {
             self.counters.add(Count::Accepted);

@@ -20,7 +20,7 @@ pub(crate) struct Place(Option<NonZeroU64>);
 
 impl Place {
     pub(crate) const NONE: Self = Self(None);
-    const ENTERED: Self = Self(Some(NonZeroU64::MAX));
+    pub(crate) const ENTERED: Self = Self(Some(NonZeroU64::MAX));
 
     /// It holds a slot.
     pub(crate) fn is_entered(self) -> bool {

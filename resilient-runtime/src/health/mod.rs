@@ -10,7 +10,10 @@ pub use service::{
     HealthConfig, HealthStatus, ServiceHealth, ServiceMetrics, ServiceStatistics, ServiceThresholds,
 };
 
-use crate::breaker::{BreakerSnapshot, State};
+use crate::breaker::{Breaker, BreakerSnapshot, State};
+use crate::bulkhead::BulkheadSnapshot;
+use crate::family::Family;
+use crate::rate_limit::RateLimiterSnapshot;
 use crate::runtime::{Runtime, WORKERS};
 use crate::site::sites;
 
@@ -20,7 +23,7 @@ use crate::site::sites;
 pub struct ResilienceHealth {
     /// `healthy` while every breaker is closed and every tracked service well; `degraded` while any breaker is open,
     /// half-open, forced open or failing over its rate, or any service is not well; `unhealthy` only while a breaker
-    /// marked `critical` is open.
+    /// marked `critical` is open. One key of a breaker that is kept by key degrades it too, and never more than that.
     pub overall_health: HealthStatus,
     /// Names of the breakers that are open, by themselves or by hand. One whose time is over is among them until a call
     /// comes.
@@ -29,6 +32,12 @@ pub struct ResilienceHealth {
     pub degraded_breakers: Vec<&'static str>,
     /// Every breaker.
     pub circuit_breakers: BTreeMap<&'static str, BreakerSnapshot>,
+    /// Breakers that are kept by key: by name, never by key.
+    pub keyed_circuit_breakers: BTreeMap<&'static str, KeyedBreakers>,
+    /// Every bulkhead.
+    pub bulkheads: BTreeMap<&'static str, BulkheadSnapshot>,
+    /// Every rate limiter.
+    pub rate_limiters: BTreeMap<&'static str, RateLimiterSnapshot>,
     /// Every service that `#[track_service_health]` names.
     pub services: BTreeMap<&'static str, ServiceMetrics>,
     /// Failed calls as a share of all, over all breakers; 0.0 when there were none.
@@ -37,6 +46,33 @@ pub struct ResilienceHealth {
     pub operations: usize,
     /// The threads of sync time limits.
     pub workers: WorkerThreads,
+}
+
+/// The breakers of one name that are kept by key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct KeyedBreakers {
+    /// Keys that are remembered.
+    pub keys: usize,
+    /// Of these, keys whose breaker refuses calls.
+    pub open: usize,
+    /// Of these, keys whose breaker lets probes through.
+    pub half_open: usize,
+}
+
+impl KeyedBreakers {
+    fn of(family: &Family<Breaker>) -> Self {
+        let mut of = Self::default();
+        for (_, breaker) in family.members() {
+            of.keys += 1;
+            match breaker.state() {
+                State::Open | State::ForcedOpen => of.open += 1,
+                State::HalfOpen => of.half_open += 1,
+                State::Closed | State::Disabled | State::MetricsOnly => {}
+            }
+        }
+        of
+    }
 }
 
 /// The threads of sync time limits.
@@ -57,6 +93,11 @@ impl ResilienceHealth {
             runtime.breakers().iter().map(|breaker| (breaker.name(), breaker.snapshot())).collect();
         let services: BTreeMap<_, _> =
             runtime.services().iter().map(|service| (service.name(), service.metrics())).collect();
+        let keyed_circuit_breakers: BTreeMap<_, _> = runtime
+            .keyed_breaker_families()
+            .iter()
+            .map(|(name, family)| (*name, KeyedBreakers::of(family)))
+            .collect();
         let refuses = |snapshot: &&BreakerSnapshot| matches!(snapshot.state, State::Open | State::ForcedOpen);
         let falters = |snapshot: &&BreakerSnapshot| snapshot.state == State::HalfOpen || snapshot.failing;
         let open: Vec<_> = circuit_breakers.values().filter(refuses).collect();
@@ -66,7 +107,11 @@ impl ResilienceHealth {
         };
         let overall_health = if open.iter().any(|snapshot| snapshot.critical) {
             HealthStatus::Unhealthy
-        } else if !open.is_empty() || !degraded.is_empty() || services.values().any(unwell) {
+        } else if !open.is_empty()
+            || !degraded.is_empty()
+            || services.values().any(unwell)
+            || keyed_circuit_breakers.values().any(|keyed| keyed.open + keyed.half_open > 0)
+        {
             HealthStatus::Degraded
         } else {
             HealthStatus::Healthy
@@ -79,6 +124,9 @@ impl ResilienceHealth {
             degraded_breakers: degraded.iter().map(|snapshot| snapshot.name).collect(),
             overall_failure_rate: if total == 0 { 0.0 } else { failed as f64 / total as f64 },
             circuit_breakers,
+            keyed_circuit_breakers,
+            bulkheads: runtime.bulkheads().iter().map(|it| (it.name(), it.snapshot())).collect(),
+            rate_limiters: runtime.rate_limiters().iter().map(|it| (it.name(), it.snapshot())).collect(),
             services,
             operations: sites().count(),
             workers: WorkerThreads { active: WORKERS.active(), idle: WORKERS.idle(), stuck: WORKERS.stuck() },

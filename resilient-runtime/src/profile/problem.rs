@@ -109,10 +109,11 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Two places that give one circuit breaker different settings; the first wins.
+/// Two places that give one name different settings; the first wins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Conflict {
-    breaker: String,
+    kind: &'static str,
+    name: String,
     first: String,
     second: String,
     differences: Vec<String>,
@@ -121,17 +122,23 @@ pub struct Conflict {
 impl Conflict {
     /// `first` and `second` are locations (`src/orders.rs:10`); a difference reads `failure_threshold 3 and 5`.
     pub(crate) fn new(
-        breaker: impl Into<String>,
+        kind: &'static str,
+        name: impl Into<String>,
         first: impl Into<String>,
         second: impl Into<String>,
         differences: Vec<String>,
     ) -> Self {
-        Self { breaker: breaker.into(), first: first.into(), second: second.into(), differences }
+        Self { kind, name: name.into(), first: first.into(), second: second.into(), differences }
     }
 
-    /// The circuit breaker both places name.
-    pub fn breaker(&self) -> &str {
-        &self.breaker
+    /// What the name is of: `circuit breaker`, `bulkhead`, `rate limiter`, `retry budget`.
+    pub fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// The name both places use.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// The place whose settings are used.
@@ -147,8 +154,8 @@ impl Conflict {
 
 impl fmt::Display for Conflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { breaker, first, second, differences } = self;
-        write!(f, "circuit breaker '{breaker}': {first} and {second} give it different settings")?;
+        let Self { kind, name, first, second, differences } = self;
+        write!(f, "{kind} '{name}': {first} and {second} give it different settings")?;
         if !differences.is_empty() {
             write!(f, " ({})", differences.join(", "))?;
         }
@@ -289,7 +296,13 @@ mod tests {
 
     #[test]
     fn errors_list_the_count_first_and_then_everything() {
-        let conflict = Conflict::new("db", "a.rs:1", "b.rs:2", vec!["failure_threshold 3 and 5".to_owned()]);
+        let conflict = Conflict::new(
+            "circuit breaker",
+            "db",
+            "a.rs:1",
+            "b.rs:2",
+            vec!["failure_threshold 3 and 5".to_owned()],
+        );
         let errors = ConfigErrors::check(
             vec![Problem::new("A", "is wrong"), Problem::new("B", "too")],
             vec![conflict],

@@ -69,6 +69,8 @@ impl Published {
 struct Guarded {
     config: RateLimitConfig,
     log: Log,
+    /// What was allowed and refused before the last reset.
+    before: [u64; 2],
 }
 
 impl RateLimiterCore {
@@ -82,7 +84,7 @@ impl RateLimiterCore {
             context,
             counters: Counters::default(),
             waiting: AtomicU32::new(0),
-            guarded: Mutex::new(Guarded { config, log: Log::default() }),
+            guarded: Mutex::new(Guarded { config, log: Log::default(), before: [0; 2] }),
         }
     }
 
@@ -158,7 +160,7 @@ impl RateLimiterCore {
     fn take_from_window(&self, permits: u32, longest_wait: Duration) -> (Result<Duration, Duration>, Moment) {
         let mut guarded = self.lock();
         let now = self.context.clock.now();
-        let Guarded { config, log } = &mut *guarded;
+        let Guarded { config, log, .. } = &mut *guarded;
         log.make_credible(now, self.farthest());
         let decided = match log.decide(config.rate, config.per, now, permits, longest_wait) {
             Decision::Granted { wait, .. } => Ok(wait),
@@ -173,7 +175,7 @@ impl RateLimiterCore {
         let now = self.context.clock.now();
         let window = usize::try_from(config.rate).unwrap_or(usize::MAX);
         let full_at = Moment::from_nanos(self.state.full_at.load(Ordering::Acquire));
-        let Guarded { config: before, log } = &mut *guarded;
+        let Guarded { config: before, log, .. } = &mut *guarded;
         let pace = pace_of(&config);
         let taken = match before.algorithm {
             Algorithm::Gcra => pace_of(before).taken(full_at, now),
@@ -201,6 +203,17 @@ impl RateLimiterCore {
         *before = config;
     }
 
+    /// Begins again as if just made; with `config`, as if made with that.
+    pub(crate) fn reset(&self, config: Option<RateLimitConfig>) {
+        let mut guarded = self.lock();
+        let config = config.unwrap_or_else(|| guarded.config.clone());
+        let before = [Count::Allowed, Count::Rejected].map(|count| self.counters.sum(count));
+        self.state.full_at.store(0, Ordering::Release);
+        self.state.recent.store(0, Ordering::Relaxed);
+        self.published.set(&config, Duration::ZERO);
+        *guarded = Guarded { config, log: Log::default(), before };
+    }
+
     /// Says until dropped that a caller waits for the permit it has reserved.
     pub(crate) fn wait(&self) -> Waiting<'_> {
         self.waiting.fetch_add(1, Ordering::Relaxed);
@@ -209,7 +222,7 @@ impl RateLimiterCore {
 
     pub(crate) fn snapshot(&self) -> RateLimiterSnapshot {
         let guarded = self.lock();
-        let Guarded { config, log } = &*guarded;
+        let Guarded { config, log, before } = &*guarded;
         let full_at = Moment::from_nanos(self.state.full_at.load(Ordering::Acquire));
         let now = self.context.clock.now();
         let (available, retry_after, full_at) = match config.algorithm {
@@ -231,7 +244,8 @@ impl RateLimiterCore {
             }
         };
         let recent = Recent::of(self.state.recent.load(Ordering::Relaxed));
-        let [allowed, rejected] = [Count::Allowed, Count::Rejected].map(|count| self.counters.sum(count));
+        let [allowed, rejected] = [(Count::Allowed, before[0]), (Count::Rejected, before[1])]
+            .map(|(count, before)| self.counters.sum(count).saturating_sub(before));
         RateLimiterSnapshot {
             name: self.name,
             rate: config.rate,

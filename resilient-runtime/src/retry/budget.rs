@@ -122,6 +122,15 @@ impl BudgetCore {
         }
     }
 
+    /// Whether one retry could be paid for.
+    pub(crate) fn affords(&self, now: impl FnOnce() -> Moment) -> bool {
+        match &self.purse {
+            Purse::Endless => true,
+            Purse::Tokens { left, retry_cost, .. } => left.load(Ordering::Relaxed) >= *retry_cost,
+            Purse::Recent(recent) => recent.balance(now()) >= RETRY,
+        }
+    }
+
     /// Gives back what the last retry of a call took: it succeeded.
     pub(crate) fn refund(&self) {
         if let Purse::Tokens { left, capacity, retry_cost } = &self.purse {

@@ -1,0 +1,137 @@
+//! One of a kind per key: a breaker for each tenant, a limiter for each host. Bounded, because keys come with requests.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use lru::LruCache;
+
+use crate::clock::Moment;
+use crate::context::Context;
+use crate::registry::Shared;
+
+/// Keys that are remembered at the same time; the one not used for longest goes first.
+pub(crate) const MOST_KEYS: usize = 1024;
+/// A key that was not used for so long is forgotten.
+pub(crate) const LONGEST_IDLE: Duration = Duration::from_secs(3600);
+
+/// The members of one name. A member in use when it is forgotten serves the calls it has and is found no more.
+#[derive(Debug)]
+pub(crate) struct Family<T: Shared> {
+    name: &'static str,
+    context: Arc<Context>,
+    guarded: Mutex<Guarded<T>>,
+}
+
+#[derive(Debug)]
+struct Guarded<T: Shared> {
+    config: T::Config,
+    members: LruCache<Box<str>, Member<T>>,
+}
+
+#[derive(Debug)]
+struct Member<T> {
+    shared: Arc<T>,
+    used: Moment,
+}
+
+impl<T: Shared> Family<T> {
+    /// The member of that key, made if there is none.
+    pub(crate) fn member(&self, key: &str) -> Arc<T> {
+        let now = self.context.clock.now();
+        let mut forgotten = Vec::new();
+        let shared = {
+            let mut guarded = self.lock();
+            guarded.forget_idle(now, &mut forgotten);
+            if let Some(member) = guarded.members.get_mut(key) {
+                member.used = now;
+                Arc::clone(&member.shared)
+            } else {
+                let config = guarded.config.clone();
+                let shared = Arc::new(T::make(self.name, config, Arc::clone(&self.context)));
+                let member = Member { shared: Arc::clone(&shared), used: now };
+                guarded.members.put(key.into(), member);
+                if guarded.members.len() > MOST_KEYS {
+                    forgotten.extend(guarded.members.pop_lru());
+                }
+                shared
+            }
+        };
+        drop(forgotten);
+        shared
+    }
+
+    /// Every member that is remembered, the last used first.
+    pub(crate) fn members(&self) -> Vec<(Box<str>, Arc<T>)> {
+        let now = self.context.clock.now();
+        let mut forgotten = Vec::new();
+        let mut guarded = self.lock();
+        guarded.forget_idle(now, &mut forgotten);
+        let members = guarded.members.iter().map(|(key, member)| (key.clone(), Arc::clone(&member.shared)));
+        let members = members.collect();
+        drop(guarded);
+        members
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Guarded<T>> {
+        self.guarded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T: Shared> Guarded<T> {
+    /// What is forgotten is dropped by the caller, without the lock.
+    fn forget_idle(&mut self, now: Moment, forgotten: &mut Vec<(Box<str>, Member<T>)>) {
+        while let Some((_, member)) = self.members.peek_lru()
+            && now.since(member.used) >= LONGEST_IDLE
+        {
+            forgotten.extend(self.members.pop_lru());
+        }
+    }
+}
+
+impl<T: Shared> Shared for Family<T> {
+    type Config = T::Config;
+
+    const KIND: &'static str = T::KIND;
+
+    fn make(name: &'static str, config: T::Config, context: Arc<Context>) -> Self {
+        // Bounded by `member`: one that is told its bound makes room for all of it at once.
+        let members = LruCache::unbounded();
+        Self { name, context, guarded: Mutex::new(Guarded { config, members }) }
+    }
+
+    fn reconfigure(&self, config: T::Config) {
+        let members: Vec<_> = {
+            let mut guarded = self.lock();
+            guarded.config = config.clone();
+            guarded.members.iter().map(|(_, member)| Arc::clone(&member.shared)).collect()
+        };
+        for member in members {
+            member.reconfigure(config.clone());
+        }
+    }
+
+    /// Results of calls under way are stale.
+    fn reset(&self, config: Option<T::Config>) {
+        let mut forgotten = Vec::new();
+        {
+            let mut guarded = self.lock();
+            if let Some(config) = config {
+                guarded.config = config;
+            }
+            while let Some(member) = guarded.members.pop_lru() {
+                forgotten.push(member);
+            }
+        }
+        for (_, member) in forgotten {
+            member.shared.reset(None);
+        }
+    }
+
+    fn agree(one: &T::Config, other: &T::Config) -> bool {
+        T::agree(one, other)
+    }
+
+    fn differences(one: &T::Config, other: &T::Config) -> Vec<String> {
+        T::differences(one, other)
+    }
+}
