@@ -317,3 +317,24 @@ fn many_threads_and_tasks_never_are_one_too_many_and_lose_no_slot() {
     assert!(after.accepted_calls >= inside.begun.load(Ordering::Relaxed), "{after:?}");
     assert_whole(&bulkhead, SLOTS);
 }
+
+#[test]
+fn two_threads_that_take_turns_never_miss_each_other() {
+    const TURNS: u32 = 50_000;
+    let config = BulkheadConfig::new().max_concurrent(1).max_queue(1).max_wait(Duration::from_secs(20));
+    let bulkhead = Bulkhead::new("turns", config).unwrap();
+    thread::scope(|threads| {
+        for _ in 0..2 {
+            threads.spawn(|| {
+                for turn in 0..TURNS {
+                    // A slot that came back between looking and waiting, unseen, would leave both waiting for ever.
+                    let permit = bulkhead.acquire_blocking().unwrap();
+                    (0..turn % 256).for_each(|_| std::hint::spin_loop());
+                    drop(permit);
+                }
+            });
+        }
+    });
+    assert_eq!(bulkhead.snapshot().accepted_calls, u64::from(2 * TURNS));
+    assert_whole(&bulkhead, 1);
+}
