@@ -9,6 +9,7 @@ mod cb;
 mod co;
 mod ex;
 mod ho;
+mod rl;
 mod rt;
 mod support;
 mod to;

@@ -1,17 +1,18 @@
-//! Seed 003, B01 to B31 and B45 to B47: breaker, retry and time limits as its comprehensive test wished for them.
+//! Seed 003, B01 to B31, B37 to B43 and B45 to B47: breaker, retry, time and rate limits as its comprehensive test
+//! wished for them.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use resilient::testing::{Flaky, Scope};
 use resilient::{
-    BreakerConfig, CircuitBreaker, EventKind, ResilienceError, Settings, State, explain, resilience_health,
-    service_health, validate,
+    Algorithm, BreakerConfig, CircuitBreaker, EventKind, RateLimitConfig, RateLimiter, ResilienceError,
+    Settings, State, explain, resilience_health, service_health, validate,
 };
 
 use crate::support::{
-    Fault, Guarded, WAYS, about, broken, count_events, each, each_in, failing, healthy, is_open, is_timeout,
-    millis, opens_after, own, seconds, slow, state_of, told, totals,
+    Fault, Guarded, WAYS, Way, about, broken, count_events, each, each_in, failing, healthy, is_open,
+    is_timeout, millis, opens_after, own, seconds, slow, state_of, told, totals,
 };
 
 #[test]
@@ -495,6 +496,89 @@ async fn seed_b31_the_statistics_of_a_whole_service() {
         assert_eq!(ended(|kind| matches!(kind, EventKind::AttemptTimedOut { .. })), 0);
     })
     .await;
+}
+
+/// A limiter of the test's own that never waits: so many in so long.
+fn limits(rate: u32, per: Duration, algorithm: Algorithm) -> RateLimiter {
+    RateLimiter::new("own", RateLimitConfig::new(rate).per(per).algorithm(algorithm)).unwrap()
+}
+
+/// Whether each of so many requests that come now is let through.
+fn asked(limiter: &RateLimiter, times: usize) -> Vec<bool> {
+    std::iter::repeat_with(|| limiter.try_acquire().is_ok()).take(times).collect()
+}
+
+#[test]
+fn seed_b37_a_rate_limiter_keeps_what_it_was_given() {
+    // What the seed calls a token bucket grants the same calls as our even pace with bursts.
+    let token_bucket = Algorithm::from_word("token_bucket").unwrap();
+    let snapshot = limits(10, seconds(60), token_bucket).snapshot();
+    assert_eq!((snapshot.rate, snapshot.burst, snapshot.algorithm), (10, 10, Algorithm::Gcra));
+    assert!(about(snapshot.per, 60.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn seed_b38_three_a_second_are_let_through_and_a_fourth_after_it() {
+    each([Algorithm::Gcra, Algorithm::SlidingWindow], async |algorithm, scope| {
+        let limiter = limits(3, seconds(1), algorithm);
+        assert_eq!(asked(&limiter, 4), [true, true, true, false]);
+        scope.clock().advance(millis(1_100));
+        assert_eq!(asked(&limiter, 1), [true]);
+    })
+    .await;
+}
+
+#[test]
+fn seed_b39_a_sliding_window_looks_back_one_period_from_each_request() {
+    let scope = Scope::new();
+    let _inside = scope.enter();
+    let limiter = limits(2, seconds(1), Algorithm::SlidingWindow);
+    assert_eq!(asked(&limiter, 3), [true, true, false]);
+    scope.clock().advance(millis(600));
+    assert_eq!(asked(&limiter, 1), [false]);
+    scope.clock().advance(millis(600));
+    assert_eq!(asked(&limiter, 1), [true]);
+}
+
+#[test]
+fn seed_b40_clients_with_a_limiter_each_do_not_share_its_limit() {
+    let scope = Scope::new();
+    let _inside = scope.enter();
+    let clients = ["a", "b"].map(|_| limits(2, seconds(1), Algorithm::Gcra));
+    for client in &clients {
+        assert_eq!(asked(client, 3), [true, true, false]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn seed_b41_b42_two_calls_are_made_and_the_third_is_refused_sync_and_async() {
+    each(WAYS, async |way, _| {
+        let (limiter, backend) = (limits(2, seconds(1), Algorithm::Gcra), healthy());
+        let call = async || match way {
+            Way::Call => limiter.call(|| backend.call()),
+            Way::CallAsync => limiter.call_async(async || backend.call_async().await).await,
+        };
+        assert_eq!((call().await.unwrap(), call().await.unwrap()), ("success", "success"));
+        let fault = call().await.unwrap_err();
+        assert!(fault.refusal().unwrap().is_rate_limited(), "{fault}");
+        assert_eq!(backend.calls(), 2);
+    })
+    .await;
+}
+
+#[test]
+fn seed_b43_the_statistics_of_three_requests() {
+    let scope = Scope::new();
+    let _inside = scope.enter();
+    let limiter = limits(2, seconds(1), Algorithm::SlidingWindow);
+    assert_eq!(asked(&limiter, 3), [true, true, false]);
+    let snapshot = limiter.snapshot();
+    let counts = (snapshot.total_requests, snapshot.allowed_requests, snapshot.rejected_requests);
+    assert_eq!((counts, snapshot.available, snapshot.retry_after), ((3, 2, 1), 0, Some(1.0)));
+    assert!(about(snapshot.current_rate, 2.0));
+    let json = serde_json::to_value(&snapshot).unwrap();
+    assert!(json["reset_time"].as_f64().unwrap() > 0.0);
+    assert_eq!((&json["algorithm"], &json["name"]), (&"sliding_window".into(), &"own".into()));
 }
 
 #[tokio::test(start_paused = true)]
