@@ -3,8 +3,8 @@
 
 #[doc(inline)]
 pub use resilient_macros::{
-    api_resilient, cache_resilient, circuit_breaker, database_resilient, file_resilient, ml_resilient,
-    resilient, retry_with_backoff, track_service_health, with_timeout,
+    api_resilient, bulkhead, cache_resilient, circuit_breaker, database_resilient, fallback, file_resilient,
+    hedge, ml_resilient, rate_limit, resilient, retry_with_backoff, track_service_health, with_timeout,
 };
 #[doc(hidden)]
 pub use resilient_runtime::__private;

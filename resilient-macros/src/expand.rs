@@ -3,10 +3,10 @@
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Attribute, ExprPath, FnArg, Pat, Path, Type, TypeInfer};
+use syn::{Attribute, ExprPath, FnArg, Pat, Path, ReceiverKind, Type, TypeInfer};
 
-use crate::item::{FutureTail, GuardedFn, Shape, cfgs, each_binding, erase_opaque, is_plain};
-use crate::plan::{Capture, Health, Judgement, Plan, RetryOnly, Setting, TimeLimit};
+use crate::item::{FutureTail, GuardedFn, Shape, cfgs, each_binding, erase_opaque, is_plain, is_reference};
+use crate::plan::{Capture, Fallback, Health, Judgement, Plan, RetryOnly, Setting, TimeLimit};
 
 /// Prints the guarded function.
 ///
@@ -71,7 +71,7 @@ pub(crate) fn expand(function: GuardedFn, plan: &Plan, imports: &[Path]) -> Toke
     };
     let body = in_braces(body, site);
     // Handing `_unused` on to the fallback is no use of it by the user.
-    let hands_on = plan.fallback.is_some()
+    let hands_on = plan.hands_on()
         && plan.bindings.iter().any(|(binding, _)| binding.ident.to_string().starts_with('_'));
     let quiet = hands_on.then(|| quote_spanned!(site=> #[allow(clippy::used_underscore_binding)]));
     quote!(#(#attrs)* #quiet #vis #defaultness #sig #body)
@@ -154,6 +154,56 @@ struct Arguments {
 struct Passed {
     cfgs: Vec<Attribute>,
     name: Ident,
+    held: Held,
+}
+
+/// How an argument is there, by its look.
+#[derive(Clone, Copy)]
+enum Held {
+    Owned,
+    Shared,
+    Unique,
+}
+
+impl Held {
+    fn of(ty: &Type) -> Self {
+        match ty {
+            Type::Reference(reference) if reference.mutability.is_some() => Self::Unique,
+            Type::Paren(inner) => Self::of(&inner.elem),
+            Type::Group(inner) => Self::of(&inner.elem),
+            ty if is_reference(ty) => Self::Shared,
+            _ => Self::Owned,
+        }
+    }
+}
+
+impl Passed {
+    /// The argument as one function of a chain gets it that is not the last to get it.
+    fn for_now(&self, plan: &Plan, span: Span) -> TokenStream {
+        let Self { cfgs, name, held } = self;
+        let name = at_place(name, span);
+        match held {
+            Held::Owned => {
+                let private = plan.paths.private(span);
+                quote_spanned!(span=> #(#cfgs)* #private::handed_on(&#name))
+            }
+            Held::Shared => quote_spanned!(span=> #(#cfgs)* #name),
+            Held::Unique => quote_spanned!(span=> #(#cfgs)* &mut *#name),
+        }
+    }
+
+    fn at_last(&self, span: Span) -> TokenStream {
+        let Self { cfgs, name, .. } = self;
+        let name = at_place(name, span);
+        quote_spanned!(span=> #(#cfgs)* #name)
+    }
+}
+
+/// A name of the user's, shown where `span` is.
+fn at_place(name: &Ident, span: Span) -> Ident {
+    let mut name = name.clone();
+    name.set_span(name.span().located_at(span));
+    name
 }
 
 impl Arguments {
@@ -173,15 +223,21 @@ impl Arguments {
                         .find(|(binding, _)| binding.ident == "__self" && binding.hoisted());
                     let from =
                         hoisted.map_or_else(|| Ident::new("self", token.span), |(own, _)| own.ident.clone());
-                    arguments.pass(&receiver.attrs, &from);
+                    let held = match &receiver.kind {
+                        ReceiverKind::Typed(_, ty) => Held::of(ty),
+                        ReceiverKind::Reference(_, _, None) => Held::Shared,
+                        ReceiverKind::Reference(..) => Held::Unique,
+                        _ => Held::Owned,
+                    };
+                    arguments.pass(&receiver.attrs, &from, held);
                     if capture(plan, &Ident::new("self", token.span), false) == Some(Capture::Unique) {
                         receiver.mutability = Some(syn::Token![mut](site.located_at(token.span)));
                     }
                 }
                 FnArg::Typed(typed) => {
-                    if plan.fallback.is_some() && !is_plain(&typed.pat) {
+                    if plan.hands_on() && !is_plain(&typed.pat) {
                         let name = format_ident!("arg{at}", span = site.located_at(typed.pat.span()));
-                        arguments.pass(&typed.attrs, &name);
+                        arguments.pass(&typed.attrs, &name, Held::of(&typed.ty));
                         let pat = std::mem::replace(&mut *typed.pat, Pat::Ident(plain_pattern(&name)));
                         if !matches!(pat, Pat::Wild(_)) {
                             arguments.take_apart(plan, pat, &name, false, &cfgs(&typed.attrs));
@@ -189,7 +245,7 @@ impl Arguments {
                         continue;
                     }
                     if let Pat::Ident(pat) = &*typed.pat {
-                        arguments.pass(&typed.attrs, &pat.ident);
+                        arguments.pass(&typed.attrs, &pat.ident, Held::of(&typed.ty));
                     }
                     fit(plan, &mut typed.pat, false);
                 }
@@ -199,8 +255,8 @@ impl Arguments {
         arguments
     }
 
-    fn pass(&mut self, attrs: &[Attribute], name: &Ident) {
-        self.passed.push(Passed { cfgs: cfgs(attrs), name: name.clone() });
+    fn pass(&mut self, attrs: &[Attribute], name: &Ident, held: Held) {
+        self.passed.push(Passed { cfgs: cfgs(attrs), name: name.clone(), held });
     }
 
     /// `async_trait`'s `let` lines, made to fit as the signature was.
@@ -208,7 +264,7 @@ impl Arguments {
         let mut kept = Vec::new();
         for line in lines {
             let mut line = line.clone();
-            if plan.fallback.is_some() && !is_plain(&line.pat) {
+            if plan.hands_on() && !is_plain(&line.pat) {
                 self.take_apart(plan, line.pat, &line.source, true, &cfgs(&line.attrs));
                 continue;
             }
@@ -330,6 +386,9 @@ fn statics(plan: &Plan, ident: &Ident, imports: &[Path]) -> TokenStream {
             add(quote_spanned!(site=> .retry_on_open()));
         }
     }
+    if plan.hedge {
+        add(quote_spanned!(site=> .hedge()));
+    }
     if let Some(breaker) = &plan.breaker {
         add(quote_spanned!(site=> .breaker()));
         if let Some(name) = &breaker.name {
@@ -342,6 +401,12 @@ fn statics(plan: &Plan, ident: &Ident, imports: &[Path]) -> TokenStream {
             add(quote_spanned!(site=> .critical()));
         }
     }
+    if let Some(limit) = &plan.rate_limit {
+        add(quote_spanned!(site=> .rate_limit()));
+        if let Some(name) = &limit.name {
+            add(quote_spanned!(site=> .rate_limit_name(#name)));
+        }
+    }
     if let Some(limit) = plan.timeout {
         let mode = match limit {
             TimeLimit::Poll => quote_spanned!(site=> Poll),
@@ -349,6 +414,15 @@ fn statics(plan: &Plan, ident: &Ident, imports: &[Path]) -> TokenStream {
             TimeLimit::Deadline => quote_spanned!(site=> Deadline),
         };
         add(quote_spanned!(site=> .timeout(#private::TimeoutMode::#mode)));
+    }
+    if let Some(bulkhead) = &plan.bulkhead {
+        add(quote_spanned!(site=> .bulkhead()));
+        if let Some(name) = &bulkhead.name {
+            add(quote_spanned!(site=> .bulkhead_name(#name)));
+        }
+    }
+    if plan.per_key.is_some() {
+        add(quote_spanned!(site=> .keyed()));
     }
     if let Some(Health { service, settings }) = &plan.health {
         let settings = chain(settings);
@@ -387,11 +461,31 @@ fn call(plan: &Plan, output: &Output, arguments: &Arguments, body: &Group) -> To
     let attempt = attempt(plan, output, arguments, body);
     let verdict = verdict(plan);
     let await_ = plan.is_async().then(|| quote_spanned!(site=> .await));
-    let once = quote_spanned! {site=>
-        'attempt: {
-            if let ::core::result::Result::Err(refused) = call.admit() {
+    let blocking = |word: &str| {
+        let name = if plan.is_async() { word.to_owned() } else { format!("{word}_blocking") };
+        Ident::new(&name, site)
+    };
+    let layer = |asked: TokenStream| {
+        quote_spanned! {site=>
+            if let ::core::result::Result::Err(refused) = #asked {
                 break 'attempt ::core::result::Result::Err(refused);
             }
+        }
+    };
+    let admitted = layer(quote_spanned!(site=> call.admit()));
+    let throttled = plan.rate_limit.as_ref().map(|_| {
+        let throttle = blocking("throttle");
+        layer(quote_spanned!(site=> call.#throttle() #await_))
+    });
+    let isolated = plan.bulkhead.as_ref().map(|_| {
+        let isolate = blocking("isolate");
+        layer(quote_spanned!(site=> call.#isolate() #await_))
+    });
+    let once = quote_spanned! {site=>
+        'attempt: {
+            #admitted
+            #throttled
+            #isolated
             #prepared
             #attempt
         }
@@ -402,14 +496,30 @@ fn call(plan: &Plan, output: &Output, arguments: &Arguments, body: &Group) -> To
         let (private, ty) = (plan.paths.private(span), &output.ty);
         quote_spanned!(span=> let out = #private::timeout_as_error::<#ty>(out);)
     });
+    // What one round of the layers inside the retry comes to, and how it is recorded.
+    let (round, settled) = if plan.hedge {
+        (
+            quote_spanned! {site=>
+                let (out, concluded) = call.hedge(|lane| async {
+                    let mut call = lane;
+                    let out = #once;
+                    #judged
+                    let concluded = call.conclude(&out, #verdict);
+                    (out, concluded)
+                }).await;
+            },
+            quote_spanned!(site=> call.settle_hedged(concluded)),
+        )
+    } else {
+        (quote_spanned!(site=> let out = #once; #judged), quote_spanned!(site=> call.settle(&out, #verdict)))
+    };
     let run = if plan.retry.is_some() {
-        let pause = Ident::new(if plan.is_async() { "pause" } else { "pause_blocking" }, site);
+        let pause = blocking("pause");
         quote_spanned! {site=>
             let out = loop {
                 let delay = {
-                    let out = #once;
-                    #judged
-                    match call.settle(&out, #verdict) {
+                    #round
+                    match #settled {
                         ::core::option::Option::None => break out,
                         ::core::option::Option::Some(delay) => delay,
                     }
@@ -419,30 +529,26 @@ fn call(plan: &Plan, output: &Output, arguments: &Arguments, body: &Group) -> To
         }
     } else {
         quote_spanned! {site=>
-            let out = #once;
-            #judged
-            let _ = call.settle(&out, #verdict);
+            #round
+            let _ = #settled;
         }
     };
-    let rest = if let Some(fallback) = &plan.fallback {
-        let stand_in = stand_in(plan, fallback, arguments);
-        quote_spanned! {site=>
-            {
-                #run
-                let wanted = call.wants_fallback();
-                match out {
-                    ::core::result::Result::Ok(ret) if !wanted => return ret,
-                    _ => {}
-                }
-            }
-            #stand_in
+    let rest = match &plan.fallback {
+        Some(fallback) => stand_in(plan, fallback, output, arguments, &run),
+        None => {
+            let end = end(plan, output);
+            quote_spanned!(site=> #run #end)
         }
-    } else {
-        let end = end(plan, output);
-        quote_spanned!(site=> #run #end)
+    };
+    let enter = match &plan.per_key {
+        None => quote_spanned!(site=> enter(&__RESILIENT_SITE)),
+        Some(key) => {
+            let span = site.located_at(key.span());
+            quote_spanned!(span=> enter_keyed(&__RESILIENT_SITE, &(#key)))
+        }
     };
     quote_spanned! {site=>
-        let mut call = #private::Execution::enter(&__RESILIENT_SITE);
+        let mut call = #private::Execution::#enter;
         #rest
     }
 }
@@ -536,18 +642,185 @@ fn verdict(plan: &Plan) -> TokenStream {
     }
 }
 
-/// The fallback's call. Every part of it stands at the path, where whatever is wrong with it was written.
-fn stand_in(plan: &Plan, fallback: &ExprPath, arguments: &Arguments) -> TokenStream {
-    let end = end_of(fallback);
-    let span = Span::mixed_site().located_at(end);
-    let passed = arguments.passed.iter().map(|Passed { cfgs, name }| {
-        let mut name = name.clone();
-        name.set_span(name.span().located_at(end));
-        quote_spanned!(span=> #(#cfgs)* #name)
+/// The call and then, where it did not succeed, what answers in its place.
+///
+/// ```text
+/// // `fallback_chain = [replica, cached], fallback_value = 0`, async, with `__private::` left out
+/// let (stand_in0, error0, stand_in1, error1) = {
+///     let out = ..;
+///     let wanted = call.wants_fallback();
+///     let out = match out { Ok(ret) if !wanted => return ret, out => out };
+///     let (stand_in0, error0) = {
+///         let (stand_in, hands) = (&&&StandIn(replica, [()])).adapt();
+///         (stand_in, hands.copy(&call, &mut out))
+///     };
+///     ..
+/// };
+/// match stood_in_later(async { stand_in0(handed_on(&order), error0).await }).await {
+///     Some(ret) if (&Parts(&ret)).parts().is_ok() => return ret,
+///     _ => {}
+/// }
+/// ..
+/// (&Answer::<Ret>::new()).answer(0)
+/// ```
+///
+/// Every part of a call stands at its path, where whatever is wrong with it was written. The answer that was refused
+/// is gone before anything is awaited.
+fn stand_in(
+    plan: &Plan,
+    fallback: &Fallback,
+    output: &Output,
+    arguments: &Arguments,
+    run: &TokenStream,
+) -> TokenStream {
+    let site = Span::mixed_site();
+    let Fallback { paths, value, on } = fallback;
+    let wanted = match on {
+        None => quote_spanned! {site=>
+            let wanted = call.wants_fallback();
+            let out = match out {
+                ::core::result::Result::Ok(ret) if !wanted => return ret,
+                out => out,
+            };
+        },
+        Some(pattern) => {
+            let span = site.located_at(pattern.span());
+            let (private, ty) = (plan.paths.private(span), &output.ty);
+            let refuse = if plan.can_refuse() {
+                quote_spanned!(span=> #private::refuse::<#ty>(refused))
+            } else {
+                quote_spanned!(site=> #private::cannot_refuse(refused))
+            };
+            quote_spanned! {span=>
+                let ret = match out {
+                    ::core::result::Result::Ok(ret) => ret,
+                    ::core::result::Result::Err(refused) => #refuse,
+                };
+                match &ret {
+                    ::core::result::Result::Err(error) if ::core::matches!(error, #pattern) => {}
+                    _ => return ret,
+                }
+                let _ = call.wants_fallback();
+                let out: ::core::result::Result<_, #private::ResilienceError> = ::core::result::Result::Ok(ret);
+            }
+        }
+    };
+    let answer = value.as_ref().map(|value| {
+        let span = site.located_at(value.span());
+        let (private, ty) = (plan.paths.private(span), &output.ty);
+        if output.is_inferred() {
+            quote_spanned!(span=> let ret = #value; ret)
+        } else {
+            quote_spanned! {span=>
+                use #private::{AnswerOfAny as _, AnswerOfResult as _};
+                (&#private::Answer::<#ty>::new()).answer(#value)
+            }
+        }
     });
-    let await_ = plan.is_async().then(|| quote_spanned!(span=> .await));
-    // The compiler advises to wrap a call that a user wrote, and what it takes for one here is the path.
-    quote_spanned!(span=> let ret = #fallback(#(#passed),*) #await_; ret)
+    if paths.is_empty() {
+        return quote_spanned!(site=> { #run #wanted ::core::mem::drop(out); } #answer);
+    }
+    let calls: Vec<StandIn> = paths
+        .iter()
+        .enumerate()
+        .map(|(at, path)| StandIn::new(plan, path, at, at + 1 == paths.len(), value.is_some(), arguments))
+        .collect();
+    let (names, adapted): (Vec<_>, Vec<_>) = calls.iter().map(|call| (&call.names, &call.adapted)).unzip();
+    let calls = calls.iter().map(|call| &call.called);
+    let kept = (paths.len() > 1).then(|| quote_spanned!(site=> let mut out = out;));
+    quote_spanned! {site=>
+        let (#(#names)*) = {
+            #run
+            #wanted
+            #kept
+            #(#adapted)*
+            (#(#names)*)
+        };
+        #(#calls)*
+        #answer
+    }
+}
+
+/// One function that stands in.
+struct StandIn {
+    /// It and its error, each followed by a comma.
+    names: TokenStream,
+    /// Finds out whether it takes the error, and gets that.
+    adapted: TokenStream,
+    /// Calls it, and leaves with its answer where that is good.
+    called: TokenStream,
+}
+
+/// More arguments than `StandIn` knows of: the error is not one of them.
+const MOST_ARGUMENTS: usize = 12;
+
+impl StandIn {
+    fn new(plan: &Plan, path: &ExprPath, at: usize, last: bool, ended: bool, arguments: &Arguments) -> Self {
+        let span = Span::mixed_site().located_at(end_of(path));
+        let private = plan.paths.private(span);
+        let (stand_in, error) =
+            (format_ident!("stand_in{at}", span = span), format_ident!("error{at}", span = span));
+        let for_good = last && !ended;
+        let passed = arguments
+            .passed
+            .iter()
+            .map(|passed| if for_good { passed.at_last(span) } else { passed.for_now(plan, span) });
+        let await_ = plan.is_async().then(|| quote_spanned!(span=> .await));
+        let most = arguments.passed.len();
+        let (names, adapted, call) = if most > MOST_ARGUMENTS {
+            (TokenStream::new(), TokenStream::new(), quote_spanned!(span=> #path(#(#passed),*) #await_))
+        } else {
+            let least = arguments.passed.iter().filter(|passed| passed.cfgs.is_empty()).count();
+            let arities = (least..=most).map(|count| {
+                let arity = format_ident!("LeavesErrorOf{count}", span = span);
+                quote_spanned!(span=> #arity as _)
+            });
+            let units =
+                arguments.passed.iter().map(|Passed { cfgs, .. }| quote_spanned!(span=> #(#cfgs)* ()));
+            // Where every error is the function's own, it need not know the library's.
+            let own = !plan.can_refuse() && plan.judgement.failure_if.is_none();
+            let word = match (last, own) {
+                (true, false) => "error",
+                (true, true) => "own_error",
+                (false, false) => "copy",
+                (false, true) => "own_copy",
+            };
+            let word = Ident::new(word, span);
+            let out = if last { quote_spanned!(span=> out) } else { quote_spanned!(span=> &mut out) };
+            let get = quote_spanned!(span=> hands.#word(&call, #out));
+            (
+                quote_spanned!(span=> #stand_in, #error,),
+                quote_spanned! {span=>
+                    let (#stand_in, #error) = {
+                        use #private::{TakesError as _, #(#arities,)* TakesNeither as _};
+                        let (stand_in, hands) = (&&&#private::StandIn(#path, [#(#units),*])).adapt();
+                        (stand_in, #get)
+                    };
+                },
+                quote_spanned!(span=> #stand_in(#(#passed,)* #error) #await_),
+            )
+        };
+        let called = if for_good {
+            // The compiler advises to wrap a call that a user wrote, and what it takes for one here is the path.
+            quote_spanned!(span=> let ret = #call; ret)
+        } else {
+            let caught = if plan.is_async() {
+                quote_spanned!(span=> #private::stood_in_later(async { #call }).await)
+            } else {
+                quote_spanned!(span=> #private::stood_in(|| #call))
+            };
+            quote_spanned! {span=>
+                match #caught {
+                    ::core::option::Option::Some(ret) if {
+                        use #private::{PartsOfAny as _, PartsOfResult as _};
+                        (&#private::Parts(&ret)).parts().is_ok()
+                    } => return ret,
+                    _ => {}
+                }
+            }
+        };
+        Self { names, adapted, called }
+    }
 }
 
 /// The last name of a path: one caret cannot be put under all of it.

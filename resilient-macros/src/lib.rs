@@ -46,6 +46,12 @@ macro_rules! profiles {
             ///
             #[doc = include_str!("../docs/classify.md")]
             ///
+            #[doc = include_str!("../docs/budget.md")]
+            ///
+            #[doc = include_str!("../docs/lists.md")]
+            ///
+            #[doc = include_str!("../docs/fallback.md")]
+            ///
             #[doc = include_str!("../docs/operation.md")]
             ///
             #[doc = include_str!("../docs/switches.md")]
@@ -61,7 +67,9 @@ attributes! {
     /// that return a boxed or `impl` future. The function returns `Result<T, E>` with `E: From<ResilienceError>`, or
     /// has a `fallback`, or only layers that never refuse.
     ///
-    /// The layers, outermost first: fallback, deadline, retry, circuit breaker, attempt time limit, health, function.
+    /// The layers, outermost first: fallback, deadline, retry, hedge, circuit breaker, rate limit, attempt time limit,
+    /// bulkhead, health, function. Retry, breaker and time limit are there of themselves; the others where they are
+    /// written.
     /// Several attributes on one function become one plan in this order, however they are written.
     ///
     /// | Key | Value | Default |
@@ -78,6 +86,12 @@ attributes! {
     #[doc = include_str!("../docs/breaker.md")]
     ///
     #[doc = include_str!("../docs/classify.md")]
+    ///
+    #[doc = include_str!("../docs/budget.md")]
+    ///
+    #[doc = include_str!("../docs/lists.md")]
+    ///
+    #[doc = include_str!("../docs/fallback.md")]
     ///
     #[doc = include_str!("../docs/operation.md")]
     ///
@@ -206,6 +220,10 @@ attributes! {
     ///
     #[doc = include_str!("../docs/classify.md")]
     ///
+    /// `key = expr` keeps a breaker for each value of an expression over the arguments, such as a host.
+    ///
+    #[doc = include_str!("../docs/fallback.md")]
+    ///
     #[doc = include_str!("../docs/operation.md")]
     ///
     /// ```
@@ -241,6 +259,10 @@ attributes! {
     /// |---|---|---|
     /// | `deadline` | limit of the whole call, waits included | none |
     ///
+    #[doc = include_str!("../docs/budget.md")]
+    ///
+    #[doc = include_str!("../docs/fallback.md")]
+    ///
     #[doc = include_str!("../docs/operation.md")]
     ///
     /// ```
@@ -269,6 +291,8 @@ attributes! {
     /// `timeout_mode = "deadline"`, which lets it finish and refuses a late result.
     ///
     #[doc = include_str!("../docs/timeout.md")]
+    ///
+    #[doc = include_str!("../docs/fallback.md")]
     ///
     #[doc = include_str!("../docs/operation.md")]
     ///
@@ -316,4 +340,155 @@ attributes! {
     /// assert!(resilient::service_health("external_api").unwrap().is_healthy());
     /// ```
     track_service_health = HEALTH;
+
+    /// Lets no more than so many attempts of a function run at once, and nothing else.
+    ///
+    /// 10 at once by default, and no queue: what finds no room is refused with `ResilienceError::BulkheadFull`. With
+    /// a `max_queue` or a `max_wait` it waits, first come first served; sync and async calls share one limit.
+    ///
+    /// The trap: a place is held as long as the body runs. A sync body that was given up at its time limit keeps
+    /// its place until it really ends, so that no more than `max_concurrent` ever run.
+    ///
+    #[doc = include_str!("../docs/bulkhead.md")]
+    ///
+    /// `key = expr` keeps a bulkhead for each value of an expression over the arguments, such as a tenant;
+    /// `enable_bulkhead = false` leaves it out.
+    ///
+    #[doc = include_str!("../docs/fallback.md")]
+    ///
+    #[doc = include_str!("../docs/operation.md")]
+    ///
+    /// ```
+    /// use resilient::ResilienceError;
+    ///
+    /// #[resilient::bulkhead(max_concurrent = 1, name = "renderer")]
+    /// fn render(page: u32, nested: bool) -> Result<u32, ResilienceError> {
+    ///     if nested { render(page, false) } else { Ok(page) }
+    /// }
+    ///
+    /// assert_eq!(render(7, false).unwrap(), 7);
+    /// let full = render(7, true).unwrap_err(); // the second while the first runs
+    /// assert_eq!(full.kind(), resilient::ErrorKind::BulkheadFull);
+    /// ```
+    bulkhead = BULKHEAD;
+
+    /// Lets no more than so many attempts of a function begin in a time, and nothing else.
+    ///
+    /// `rate` has no default. What comes too early is refused with `ResilienceError::RateLimited`, which says when to
+    /// come back; with a `max_wait` it waits for its turn.
+    ///
+    /// The trap: every retry is an attempt and takes a permit of its own.
+    ///
+    #[doc = include_str!("../docs/rate_limit.md")]
+    ///
+    /// `key = expr` keeps a limit for each value of an expression over the arguments, such as a host;
+    /// `enable_rate_limit = false` leaves it out.
+    ///
+    #[doc = include_str!("../docs/fallback.md")]
+    ///
+    #[doc = include_str!("../docs/operation.md")]
+    ///
+    /// ```
+    /// use resilient::ResilienceError;
+    ///
+    /// #[resilient::rate_limit(rate = 2, per = "1min", key = host)]
+    /// fn crawl(host: &str) -> Result<usize, ResilienceError> {
+    ///     Ok(host.len())
+    /// }
+    ///
+    /// crawl("a.example").unwrap();
+    /// crawl("a.example").unwrap();
+    /// let refused = crawl("a.example").unwrap_err();
+    /// assert!(refused.retry_after().is_some());
+    /// assert!(crawl("b.example").is_ok(), "each host has a limit of its own");
+    /// ```
+    rate_limit = RATE_LIMIT;
+
+    /// Starts an async function a second time beside a run that is slow; the first good answer wins.
+    ///
+    /// Another run starts when the first has been silent for as long as 95 of 100 good ones took (`delay = "p95"`), or
+    /// for a fixed `delay`, or when it has failed. The others are dropped as soon as one succeeds; when all fail, the
+    /// first one's error is the answer. A hedge is paid from the operation's `budget`, as a retry is.
+    ///
+    /// The trap: the body runs more than once *at the same time*, so a hedge asks for `idempotent = true`. The runs
+    /// share the arguments: one that the body consumes needs `clone(argument)`, and none may be `&mut`.
+    ///
+    #[doc = include_str!("../docs/hedge.md")]
+    ///
+    /// `idempotent = true` is needed; `enable_hedge = false` leaves the hedge out.
+    ///
+    #[doc = include_str!("../docs/budget.md")]
+    ///
+    #[doc = include_str!("../docs/classify.md")]
+    ///
+    #[doc = include_str!("../docs/fallback.md")]
+    ///
+    #[doc = include_str!("../docs/operation.md")]
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicU32, Ordering};
+    ///
+    /// #[resilient::hedge(delay = "10ms", idempotent = true)]
+    /// async fn lookup(runs: &AtomicU32) -> std::io::Result<&'static str> {
+    ///     if runs.fetch_add(1, Ordering::Relaxed) == 0 {
+    ///         std::future::pending().await // the first one hangs
+    ///     }
+    ///     Ok("from the second")
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// assert_eq!(lookup(&AtomicU32::new(0)).await.unwrap(), "from the second");
+    /// # }
+    /// ```
+    hedge = HEDGE;
+
+    /// Says what answers in place of a function that failed, and nothing else.
+    ///
+    /// `#[fallback(path)]` calls another function with the same arguments, `#[fallback(value = ..)]` answers with a
+    /// value, `#[fallback(chain = [a, b])]` asks several functions in turn. It is the outermost layer: it answers once,
+    /// after all retries, for any final error, a refusal of the library's included, and never for a cancelled call.
+    ///
+    /// The function may take the error as one more, last argument: the last real one, or a refusal as
+    /// `From<ResilienceError>` makes it. For an `Ok` that `failure_if` calls a failure that is
+    /// `ResilienceError::BadAnswer`. What it returns, an error included, reaches the caller; it never counts as a
+    /// success of the function. In a chain a function that panics, or answers with an `Err`, passes to the next; the
+    /// last one's answer counts, whatever it is. A `value` beside a path or chain ends it.
+    ///
+    /// The trap: a fallback hides that something is down. Its uses are told as
+    /// `EventKind::FallbackUsed`.
+    ///
+    #[doc = include_str!("../docs/fallback.md")]
+    ///
+    #[doc = include_str!("../docs/classify.md")]
+    ///
+    #[doc = include_str!("../docs/operation.md")]
+    ///
+    /// ```
+    /// use resilient::fallback;
+    ///
+    /// #[fallback(explain, on = PriceError::Down(_))]
+    /// fn price(item: &str) -> Result<String, PriceError> {
+    ///     if item.is_empty() { Err(PriceError::NoSuchItem) } else { Err(PriceError::Down(503)) }
+    /// }
+    ///
+    /// fn explain(item: &str, error: PriceError) -> Result<String, PriceError> {
+    ///     Ok(format!("no price of {item} now: {error:?}"))
+    /// }
+    ///
+    /// #[fallback(value = 0)]
+    /// fn stock(item: &str) -> std::io::Result<u32> {
+    ///     Err(std::io::Error::other(format!("nobody counted {item}")))
+    /// }
+    ///
+    /// # #[derive(Debug)]
+    /// # enum PriceError { Down(u16), NoSuchItem }
+    /// # impl From<resilient::ResilienceError> for PriceError {
+    /// #     fn from(_: resilient::ResilienceError) -> Self { Self::Down(0) }
+    /// # }
+    /// assert_eq!(price("book").unwrap(), "no price of book now: Down(503)");
+    /// assert!(matches!(price(""), Err(PriceError::NoSuchItem)));
+    /// assert_eq!(stock("book").unwrap(), 0);
+    /// ```
+    fallback = FALLBACK;
 }

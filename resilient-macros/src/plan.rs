@@ -17,16 +17,37 @@ pub(crate) struct Plan {
     pub(crate) operation_type: Option<LitStr>,
     pub(crate) operation_name: Option<LitStr>,
 
-    pub(crate) fallback: Option<ExprPath>,
+    pub(crate) fallback: Option<Fallback>,
     pub(crate) deadline: bool,
     pub(crate) retry: Option<Retry>,
+    pub(crate) hedge: bool,
     pub(crate) breaker: Option<Breaker>,
+    pub(crate) rate_limit: Option<Named>,
     pub(crate) timeout: Option<TimeLimit>,
+    pub(crate) bulkhead: Option<Named>,
     pub(crate) health: Option<Health>,
 
+    /// Keeps one breaker, bulkhead and rate limit for each of its values.
+    pub(crate) per_key: Option<Expr>,
     pub(crate) judgement: Judgement,
     pub(crate) settings: Vec<Setting>,
     pub(crate) bindings: Vec<(Binding, Capture)>,
+}
+
+/// What answers when everything else has failed; at least one of the first two is there.
+#[derive(Debug)]
+pub(crate) struct Fallback {
+    /// Asked in turn, the last but for the value.
+    pub(crate) paths: Vec<ExprPath>,
+    pub(crate) value: Option<Expr>,
+    /// The errors it answers for.
+    pub(crate) on: Option<Pattern>,
+}
+
+/// A layer that functions may share by its name.
+#[derive(Debug)]
+pub(crate) struct Named {
+    pub(crate) name: Option<LitStr>,
 }
 
 #[derive(Debug)]
@@ -99,12 +120,21 @@ pub(crate) enum Capture {
 impl Plan {
     /// The body may run twice, or something else needs the arguments after it.
     pub(crate) fn runs_again(&self) -> bool {
-        self.retry.is_some() || self.fallback.is_some()
+        self.retry.is_some() || self.hedge || self.fallback.is_some()
+    }
+
+    /// A function of the user's is called with the arguments once the attempts are over.
+    pub(crate) fn hands_on(&self) -> bool {
+        self.fallback.as_ref().is_some_and(|fallback| !fallback.paths.is_empty())
     }
 
     /// Whether some layer may answer without the body's own result.
     pub(crate) fn can_refuse(&self) -> bool {
-        self.deadline || self.breaker.is_some() || self.timeout.is_some()
+        self.deadline
+            || self.breaker.is_some()
+            || self.rate_limit.is_some()
+            || self.timeout.is_some()
+            || self.bulkhead.is_some()
     }
 
     /// Whether a pattern or rule of the user's looks at errors.

@@ -3,11 +3,11 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{ExprPath, FnArg, LitStr, Type};
+use syn::{ExprPath, FnArg, LitStr, ReceiverKind, Type};
 
 use crate::args::{
-    Args, Backoff, Clones, Exhausted, Figure, Key, Keyed, Knowable, Known, Measure, Scope, Switch, Text,
-    Threshold, TimeoutMode, Window, Written,
+    Algorithm, Args, Backoff, Budget, Clones, Exhausted, Figure, Float, Key, Keyed, Knowable, Known, Measure,
+    Scope, Switch, Text, Threshold, TimeoutMode, Window, Written,
 };
 use crate::attributes::Layer;
 use crate::diagnostics::{Errors, list};
@@ -16,7 +16,9 @@ use crate::item::{
     use_of_self_type, why_not_sendable,
 };
 use crate::paths::Paths;
-use crate::plan::{Breaker, Capture, Health, Judgement, Plan, Retry, RetryOnly, Setting, TimeLimit};
+use crate::plan::{
+    Breaker, Capture, Fallback, Health, Judgement, Named, Plan, Retry, RetryOnly, Setting, TimeLimit,
+};
 
 /// Decides everything, or reports everything that stands against it.
 pub(crate) fn validate(
@@ -32,6 +34,7 @@ pub(crate) fn validate(
     texts_and_times(&args, errors);
     numbers(&args, errors);
     contradictions(&args, errors);
+    needed(written, &layers, &args, errors);
     if layers.has(Layer::Health) && !args.has("service") && !args.has("service_name") {
         for health in written.iter().filter(|attribute| attribute.asks_for(Layer::Health)) {
             let name = health.word.name;
@@ -46,21 +49,28 @@ pub(crate) fn validate(
     } else {
         None
     };
-    let runs_again = layers.has(Layer::Retry) || args.fallback.is_some();
+    let fallbacks = fallback_paths(&args);
+    let runs_again = layers.has(Layer::Retry) || layers.has(Layer::Hedge) || fallback_key(&args).is_some();
     if layers.has(Layer::Retry) {
         retryable(function, &shape, errors);
     }
-    if runs_again {
+    if layers.has(Layer::Hedge) {
+        hedgeable(written, &args, function, &shape, errors);
+    }
+    if layers.has(Layer::Retry) || layers.has(Layer::Hedge) || !fallbacks.is_empty() {
         unchanged_receiver(function, errors);
     }
     let bindings = function.bindings(&shape);
     if let Some(clones) = &args.clones {
         check_clones(clones, &bindings, runs_again, function, errors);
     }
-    if let Some(fallback) = &args.fallback {
-        hidden_arguments(fallback, function, &shape, errors);
+    if let Some((key, path)) = fallbacks.first() {
+        hidden_arguments(key, path, function, &shape, errors);
+        whole_arguments(&args, &bindings, errors);
     }
-    let captures = captures(bindings, &shape, limit, runs_again, &args, function);
+    let runs =
+        Runs { again: runs_again, side_by_side: layers.has(Layer::Hedge), handed_on: !fallbacks.is_empty() };
+    let captures = captures(bindings, &shape, limit, runs, &args, function);
     let plan = plan(written, args, &layers, shape, limit, captures);
     set_once(&plan, function, errors);
     errors.is_empty().then_some(plan)
@@ -90,14 +100,27 @@ struct Layers(Vec<Layer>);
 impl Layers {
     fn of(written: &[Written], args: &Args, errors: &mut Errors) -> Self {
         let mut layers = Vec::new();
-        for (layer, switch) in [
-            (Layer::Retry, &args.enable_retry),
-            (Layer::Breaker, &args.enable_circuit_breaker),
-            (Layer::Timeout, &args.enable_timeout),
-            (Layer::Health, &None),
+        for (layer, switch, asked) in [
+            (Layer::Retry, &args.enable_retry, None),
+            (Layer::Breaker, &args.enable_circuit_breaker, None),
+            (Layer::Timeout, &args.enable_timeout, None),
+            (Layer::Health, &None, None),
+            (Layer::Bulkhead, &args.enable_bulkhead, args.bulkhead.key()),
+            (Layer::RateLimit, &args.enable_rate_limit, args.rate_limit.key()),
+            (Layer::Hedge, &args.enable_hedge, args.hedge.key()),
         ] {
             let mut asking = written.iter().filter(|attribute| attribute.asks_for(layer)).peekable();
             let off = switch.as_ref().filter(|switch| !switch.value.0);
+            if let (Some(asked), Some(own)) = (asked, asking.peek()) {
+                let own = own.word.name;
+                errors.at(
+                    asked,
+                    format!("`#[{own}]` and `{asked}` say the same thing; keep one and give it the keys of the other"),
+                );
+            }
+            // A layer that no policy has of itself is there when anything asks for it.
+            let on =
+                asked.is_some() || (layer.is_added() && switch.as_ref().is_some_and(|switch| switch.value.0));
             if let Some(Keyed { key, .. }) = off
                 && let Some(own) = asking.find(|attribute| !attribute.word.whole)
             {
@@ -105,7 +128,10 @@ impl Layers {
                 errors.at(key, format!("`{key} = false` contradicts `#[{own}]`; remove one of them"));
                 // Whichever goes: the keys of the layer are not what is wrong.
                 layers.push(layer);
-            } else if off.is_none() && asking.peek().is_some() {
+            } else if let (Some(Keyed { key, .. }), Some(asked)) = (off, asked) {
+                errors.at(key, format!("`{key} = false` contradicts `{asked}`; remove one of them"));
+                layers.push(layer);
+            } else if off.is_none() && (on || asking.peek().is_some()) {
                 layers.push(layer);
             }
         }
@@ -170,7 +196,37 @@ fn missing_layers(layers: &Layers, args: &Args, errors: &mut Errors) {
     if !layers.has(Layer::Timeout) {
         needs("a time limit", "with_timeout", args.enable_timeout.as_ref(), &timeout);
     }
-    if !layers.has(Layer::Retry) && !layers.has(Layer::Breaker) && !layers.has(Layer::Health) {
+    if !layers.has(Layer::Hedge) {
+        if !layers.has(Layer::Retry) {
+            let budget = [args.budget.key()];
+            needs("retry or a hedge", "retry_with_backoff", args.enable_retry.as_ref(), &budget);
+        }
+        let idempotent = [args.idempotent.key()];
+        needs("a hedge", "hedge(delay = ..)", args.enable_hedge.as_ref(), &idempotent);
+    }
+    if !layers.has(Layer::Breaker) && !layers.has(Layer::Bulkhead) && !layers.has(Layer::RateLimit) {
+        let breaker = args.enable_circuit_breaker.as_ref();
+        needs(
+            "a circuit breaker, a bulkhead or a rate limit",
+            "circuit_breaker",
+            breaker,
+            &[args.per_key.key()],
+        );
+    }
+    if fallback_key(args).is_none()
+        && let Some(on) = args.fallback_on.key()
+    {
+        let (path, value) =
+            if on == "on" { ("a path", "value") } else { ("`fallback = path`", "fallback_value") };
+        errors
+            .at(on, format!("`{on}` says which errors a fallback answers for; add {path} or `{value} = ..`"));
+    }
+    if !layers.has(Layer::Retry)
+        && !layers.has(Layer::Breaker)
+        && !layers.has(Layer::Health)
+        && !layers.has(Layer::Hedge)
+        && fallback_key(args).is_none()
+    {
         for key in [args.ignore.key(), args.failure_if.key()].into_iter().flatten() {
             errors.at(key, format!("`{key}` tells failures from successes, but no layer here counts them"));
         }
@@ -181,7 +237,8 @@ fn texts_and_times(args: &Args, errors: &mut Errors) {
     if let Some(written) = &args.operation_type {
         identifier(errors, written);
     }
-    for written in [&args.operation_name, &args.name, &args.service].into_iter().flatten() {
+    let names = [&args.operation_name, &args.name, &args.service, &args.bulkhead_name, &args.rate_limit_name];
+    for written in names.into_iter().flatten() {
         plain_name(errors, written);
     }
     let no_limit = match args.timeout.key() {
@@ -203,6 +260,7 @@ fn texts_and_times(args: &Args, errors: &mut Errors) {
         (args.degraded_response_time.known(), ""),
         (args.unhealthy_response_time.known(), ""),
         (args.max_age.known(), ""),
+        (args.rate_limit_per.known(), ""),
     ] {
         if let Some((key, figure)) = length
             && figure.amount <= 0.0
@@ -214,6 +272,7 @@ fn texts_and_times(args: &Args, errors: &mut Errors) {
 
 fn numbers(args: &Args, errors: &mut Errors) {
     const RATE: &str = "must be over 0.0 and at most 1.0 (0.5 is 50 %)";
+    const SHARE: &str = "must be over 0.0 and at most 1.0 (0.2 is one retry for five calls)";
     let (least, hint) = match args.attempts.key() {
         Some(key) if key == "max_retries" => (0, ""),
         _ => (1, "; it counts the first call: 1 is one attempt and no retry"),
@@ -227,6 +286,11 @@ fn numbers(args: &Args, errors: &mut Errors) {
         (args.half_open_max_calls.known(), 1, ""),
         (args.health_window.known(), 1, ""),
         (args.min_samples.known(), 1, ""),
+        (args.bulkhead_max_concurrent.known(), 0, ""),
+        (args.bulkhead_max_queue.known(), 0, ""),
+        (args.rate_limit_rate.known(), 1, ""),
+        (args.rate_limit_burst.known(), 1, ""),
+        (args.hedge_max_hedges.known(), 1, "; to have none leave `hedge` out"),
     ] {
         at_least(errors, count, least, hint);
     }
@@ -239,6 +303,9 @@ fn numbers(args: &Args, errors: &mut Errors) {
         (args.unhealthy_error_rate.known(), f64::MIN_POSITIVE..=1.0, RATE),
         (args.jitter.known(), 0.0..=1.0, "is a share of the delay and must be between 0.0 and 1.0"),
         (args.recovery_jitter.known(), 0.0..=1.0, "must be between 0.0 and 1.0"),
+        (args.budget.known(), f64::MIN_POSITIVE..=1.0, SHARE),
+        (args.budget_ratio.known(), f64::MIN_POSITIVE..=1.0, SHARE),
+        (args.budget_per_second.known(), 0.0..=f64::MAX, "must be at least 0.0"),
     ] {
         if let Some((key, Figure { amount, text, written })) = number
             && !range.contains(&amount)
@@ -268,11 +335,24 @@ fn contradictions(args: &Args, errors: &mut Errors) {
     });
     for (key, other) in [
         (args.exponential_base.key(), other_backoff.map(|other| format!("backoff = {other}"))),
-        (args.exhausted.key(), args.fallback.key().map(Ident::to_string)),
+        (args.exhausted.key(), fallback_key(args).map(Ident::to_string)),
+        (
+            args.rate_limit_burst.key(),
+            args.rate_limit_algorithm
+                .as_ref()
+                .filter(|algorithm| algorithm.value == Algorithm::SlidingWindow)
+                .map(|_| "algorithm = \"sliding_window\"".to_owned()),
+        ),
     ] {
         if let (Some(key), Some(other)) = (key, other) {
             errors.at(key, format!("`{key}` has no effect with `{other}`; remove one of them"));
         }
+    }
+    if let (Some(path), Some(chain)) = (args.fallback.key(), args.fallback_chain.key()) {
+        errors.at(
+            chain,
+            format!("`{path}` and `{chain}` both say who answers; write the path at its place in `{chain} = [a, b]`"),
+        );
     }
     if let (Some(on), Some(rule)) = (args.retry_on.key(), args.retry_if.key()) {
         errors.at(
@@ -302,6 +382,51 @@ fn contradictions(args: &Args, errors: &mut Errors) {
     }
 }
 
+/// What a layer cannot do without.
+fn needed(written: &[Written], layers: &Layers, args: &Args, errors: &mut Errors) {
+    let places = |layer: Layer, key: Option<&Ident>| -> Vec<(TokenStream, String)> {
+        let own = written.iter().filter(|attribute| attribute.asks_for(layer));
+        let own = own.map(|own| (own.place.clone(), format!("#[{}]", own.word.name)));
+        own.chain(key.map(|key| (key.to_token_stream(), key.to_string()))).collect()
+    };
+    if layers.has(Layer::RateLimit) && !args.has("rate") {
+        let asked = args.rate_limit.key().or(args.enable_rate_limit.key());
+        for (place, name) in places(Layer::RateLimit, asked) {
+            let how = if name.starts_with('#') { "#[rate_limit(..)]" } else { "rate_limit(..)" };
+            let how = how.replace("..", "rate = 10, per = \"1s\"");
+            errors.at(place, format!("`{name}` says how many calls may pass: `{how}`"));
+        }
+    }
+    if args.budget.as_ref().is_some_and(|budget| matches!(budget.value, Budget::Parts))
+        && !args.has("ratio")
+        && let Some(key) = args.budget.key()
+    {
+        errors.at(key, format!("`{key}` needs `ratio`: `{key}(ratio = 0.2, per_second = 1)`"));
+    }
+    let says_what =
+        fallback_key(args).is_some() || ["path", "value", "chain"].iter().any(|key| args.has(key));
+    if !says_what {
+        for fallback in written.iter().filter(|attribute| attribute.word.name == "fallback") {
+            errors.at(
+                &fallback.place,
+                "`#[fallback]` says what answers instead: `#[fallback(path)]` or `#[fallback(value = ..)]`",
+            );
+        }
+    }
+}
+
+/// The key of whatever makes a fallback, if there is one.
+fn fallback_key(args: &Args) -> Option<&Ident> {
+    args.fallback.key().or(args.fallback_chain.key()).or(args.fallback_value.key())
+}
+
+/// The functions that stand in, each with the key it was written under.
+fn fallback_paths(args: &Args) -> Vec<(&Ident, &ExprPath)> {
+    let single = args.fallback.iter().map(|written| (&written.key, &written.value));
+    let chain = args.fallback_chain.iter();
+    single.chain(chain.flat_map(|chain| chain.value.0.iter().map(|path| (&chain.key, path)))).collect()
+}
+
 /// The rules that look at the window.
 const RATES: &[&str] = &["failure_rate", "slow_call_rate"];
 
@@ -314,12 +439,20 @@ fn asked_for_time(written: &[Written], args: &Args) -> Option<(TokenStream, Stri
     Some((place, name))
 }
 
+/// Whether the body runs more than once, and what else gets the arguments.
+#[derive(Clone, Copy)]
+struct Runs {
+    again: bool,
+    side_by_side: bool,
+    handed_on: bool,
+}
+
 /// How each attempt gets at each argument.
 fn captures(
     bindings: Vec<Binding>,
     shape: &Shape,
     limit: Option<TimeLimit>,
-    runs_again: bool,
+    runs: Runs,
     args: &Args,
     function: &GuardedFn,
 ) -> Vec<(Binding, Capture)> {
@@ -327,13 +460,13 @@ fn captures(
     let capture = |binding: &Binding| {
         let moved = limit == Some(TimeLimit::Thread) && mentions(&function.body.stream(), &binding.ident);
         // The fallback needs the argument whole, so each attempt takes a copy of it apart.
-        let taken_apart = args.fallback.is_some() && binding.in_pattern();
+        let taken_apart = runs.handed_on && binding.in_pattern();
         let changed = binding.mutable && binding.ident != "self";
-        if !runs_again {
+        if !runs.again {
             Capture::AsUsed
         } else if !taken_apart && (moved || changed || copied.contains(&binding.ident)) {
             Capture::Copied
-        } else if binding.owned && !matches!(shape, Shape::Sync) {
+        } else if binding.owned && !matches!(shape, Shape::Sync) && !runs.side_by_side {
             Capture::Unique
         } else {
             Capture::AsUsed
@@ -402,7 +535,33 @@ fn plan(
         enable_timeout: _,
         enable_retry: _,
         enable_circuit_breaker: _,
+        bulkhead: _,
+        bulkhead_max_concurrent,
+        bulkhead_max_queue,
+        bulkhead_max_wait,
+        bulkhead_name,
+        rate_limit: _,
+        rate_limit_rate,
+        rate_limit_per,
+        rate_limit_burst,
+        rate_limit_max_wait,
+        rate_limit_algorithm,
+        rate_limit_name,
+        hedge: _,
+        hedge_delay,
+        hedge_max_hedges,
+        idempotent: _,
+        budget,
+        budget_ratio,
+        budget_per_second,
+        per_key,
+        enable_bulkhead: _,
+        enable_rate_limit: _,
+        enable_hedge: _,
         fallback,
+        fallback_value,
+        fallback_chain,
+        fallback_on,
         clones: _,
         krate,
         spoilt: _,
@@ -435,7 +594,24 @@ fn plan(
         set("recovery_backoff", recovery_backoff),
         set("max_recovery_timeout", max_recovery_timeout),
         set("recovery_jitter", recovery_jitter),
+        set("bulkhead_max_concurrent", bulkhead_max_concurrent),
+        set("bulkhead_max_queue", bulkhead_max_queue),
+        set("bulkhead_max_wait", bulkhead_max_wait),
+        set("rate_limit_rate", rate_limit_rate),
+        set("rate_limit_per", rate_limit_per),
+        set("rate_limit_burst", rate_limit_burst),
+        set("rate_limit_max_wait", rate_limit_max_wait),
+        set("rate_limit_algorithm", rate_limit_algorithm),
+        set("hedge_delay", hedge_delay),
+        set("hedge_max_hedges", hedge_max_hedges),
+        budget.map(|Keyed { key, value }| {
+            let parts = (budget_ratio.as_ref(), budget_per_second.as_ref());
+            setting("budget", Keyed { key, value: budget_value(&value, parts, &paths) })
+        }),
     ];
+    let stand_ins =
+        fallback.map(|written| vec![written.value]).or(fallback_chain.map(|written| written.value.0));
+    let stand_ins = stand_ins.unwrap_or_default();
     let health = [
         set("degraded_error_rate", degraded_error_rate),
         set("unhealthy_error_rate", unhealthy_error_rate),
@@ -453,7 +629,11 @@ fn plan(
             .map(|profile| LitStr::new(profile, Span::mixed_site()))
             .or(operation_type.map(|written| written.value.0)),
         operation_name: operation_name.map(|written| written.value.0),
-        fallback: fallback.map(|written| written.value),
+        fallback: (!stand_ins.is_empty() || fallback_value.is_some()).then(|| Fallback {
+            paths: stand_ins,
+            value: fallback_value.map(|written| written.value),
+            on: fallback_on.map(|written| written.value),
+        }),
         deadline: has_deadline,
         retry: layers.has(Layer::Retry).then(|| Retry {
             on_open: retry_on_open.is_some_and(|written| written.value.0),
@@ -466,7 +646,15 @@ fn plan(
             per_call: breaker_scope.is_some_and(|written| written.value == Scope::Call),
             critical: critical.is_some_and(|written| written.value.0),
         }),
+        hedge: layers.has(Layer::Hedge),
+        rate_limit: layers
+            .has(Layer::RateLimit)
+            .then(|| Named { name: rate_limit_name.map(|written| written.value.0) }),
         timeout: limit,
+        bulkhead: layers
+            .has(Layer::Bulkhead)
+            .then(|| Named { name: bulkhead_name.map(|written| written.value.0) }),
+        per_key: per_key.map(|written| written.value),
         health: service.map(|written| Health {
             service: written.value.0,
             settings: health.into_iter().flatten().collect(),
@@ -513,6 +701,25 @@ fn threshold_value(threshold: &Threshold, paths: &Paths) -> TokenStream {
             let span = Span::mixed_site().located_at(*span);
             let private = paths.private(span);
             quote_spanned!(span=> #private::OFF)
+        }
+    }
+}
+
+fn budget_value(
+    budget: &Budget,
+    (ratio, per_second): (Option<&Keyed<Float>>, Option<&Keyed<Float>>),
+    paths: &Paths,
+) -> TokenStream {
+    match budget {
+        Budget::Word(word) => word.to_token_stream(),
+        Budget::Share(share) => share.to_token_stream(),
+        Budget::Parts => {
+            let span = Span::mixed_site();
+            let private = paths.private(span);
+            let ratio = ratio.map(|written| written.value.to_token_stream());
+            let per_second = per_second
+                .map_or_else(|| quote_spanned!(span=> 1.0), |written| written.value.to_token_stream());
+            quote_spanned!(span=> #private::Budget::Ratio { ratio: #ratio, per_second: #per_second })
         }
     }
 }
@@ -708,19 +915,83 @@ fn unchanged_receiver(function: &GuardedFn, errors: &mut Errors) {
     }
 }
 
+/// What cannot be done twice at the same time.
+fn hedgeable(written: &[Written], args: &Args, function: &GuardedFn, shape: &Shape, errors: &mut Errors) {
+    let name = &function.sig.ident;
+    let own = written.iter().find(|attribute| attribute.asks_for(Layer::Hedge)).map(|own| own.place.clone());
+    let asked = args.hedge.key().or(args.enable_hedge.key()).map(ToTokens::to_token_stream);
+    let Some(place) = asked.or(own) else { return };
+    let idempotent = args.idempotent.as_ref().is_some_and(|idempotent| idempotent.value.0);
+    if !idempotent && (args.idempotent.is_some() || !args.has("idempotent")) {
+        errors.at(
+            args.idempotent.key().map_or_else(|| place.clone(), ToTokens::to_token_stream),
+            "`hedge` runs the body more than once at the same time; write `idempotent = true` if that is safe",
+        );
+    }
+    if matches!(shape, Shape::Sync) {
+        errors.at(
+            &place,
+            format!(
+                "`hedge` needs an async function: `{name}` holds its thread until it answers; make it `async`, or \
+                 call it through a `resilient::Hedge`"
+            ),
+        );
+    }
+    for argument in &function.sig.inputs {
+        let unique = match argument {
+            FnArg::Receiver(receiver) => match &receiver.kind {
+                ReceiverKind::Typed(_, ty) => has_unique_borrow(ty),
+                ReceiverKind::Reference(_, _, mutability) => mutability.is_some(),
+                _ => false,
+            },
+            FnArg::Typed(typed) => has_unique_borrow(&typed.ty),
+        };
+        if unique {
+            errors.at(
+                argument,
+                format!(
+                    "`{name}` cannot be hedged: `{}` is a unique borrow, which two runs of the body cannot share; \
+                     take it by `&` or by value",
+                    compact(argument)
+                ),
+            );
+        }
+    }
+}
+
 /// The fallback is called inside the block, where a local of an argument's name would go in its place.
-fn hidden_arguments(fallback: &Keyed<ExprPath>, function: &GuardedFn, shape: &Shape, errors: &mut Errors) {
+fn hidden_arguments(
+    key: &Ident,
+    fallback: &ExprPath,
+    function: &GuardedFn,
+    shape: &Shape,
+    errors: &mut Errors,
+) {
     let Shape::Future(tail) = shape else { return };
     let arguments = function.arguments();
     for Local { ident, .. } in tail.locals.iter().filter(|local| arguments.contains(&local.ident)) {
         errors.at(
             ident,
             format!(
-                "`{ident}` hides the argument that `{} = {}` is called with; give it another name",
-                fallback.key,
-                compact(&fallback.value)
+                "`{ident}` hides the argument that `{}` is called with; give it another name",
+                if key == "fallback" { format!("{key} = {}", compact(fallback)) } else { compact(fallback) }
             ),
         );
+    }
+}
+
+/// A fallback is handed whole arguments, so their parts are there in the attempts alone.
+fn whole_arguments(args: &Args, bindings: &[Binding], errors: &mut Errors) {
+    let about_calls = [&args.per_key, &args.fallback_value];
+    for Keyed { key, value } in about_calls.into_iter().flatten() {
+        for part in bindings.iter().filter(|binding| binding.in_pattern()) {
+            if let Some(used) = use_of(&value.to_token_stream(), &part.ident) {
+                errors.at(
+                    &used,
+                    format!("`{key}` cannot use `{used}`, a part of an argument that the fallback is called with; give the whole argument a name"),
+                );
+            }
+        }
     }
 }
 

@@ -111,6 +111,13 @@ pub enum ResilienceError {
         /// The last attempt's own error.
         source: Box<dyn StdError + Send + Sync>,
     },
+    /// An answer that `failure_if` calls a failure: the error of a call that ended without one. Only a fallback that
+    /// takes the error sees it; the caller of a function without a fallback gets the answer.
+    #[error("'{operation}' answered, and `failure_if` calls the answer a failure")]
+    BadAnswer {
+        /// The guarded function.
+        operation: &'static str,
+    },
 }
 
 /// What a [`ResilienceError`] is, without its details.
@@ -135,6 +142,8 @@ pub enum ErrorKind {
     NoOperations,
     /// See [`ResilienceError::RetriesExhausted`].
     RetriesExhausted,
+    /// See [`ResilienceError::BadAnswer`].
+    BadAnswer,
 }
 
 impl ErrorKind {
@@ -150,6 +159,7 @@ impl ErrorKind {
             Self::RateLimited => "rate_limited",
             Self::NoOperations => "no_operations",
             Self::RetriesExhausted => "retries_exhausted",
+            Self::BadAnswer => "bad_answer",
         }
     }
 }
@@ -173,6 +183,7 @@ impl ResilienceError {
             Self::RateLimited { .. } => ErrorKind::RateLimited,
             Self::NoOperations { .. } => ErrorKind::NoOperations,
             Self::RetriesExhausted { .. } => ErrorKind::RetriesExhausted,
+            Self::BadAnswer { .. } => ErrorKind::BadAnswer,
         }
     }
 
@@ -188,7 +199,13 @@ impl ResilienceError {
 
     /// Whether the function was never called: refused by the library itself.
     pub const fn is_rejection(&self) -> bool {
-        !matches!(self, Self::Timeout { .. } | Self::DeadlineExceeded { .. } | Self::RetriesExhausted { .. })
+        !matches!(
+            self,
+            Self::Timeout { .. }
+                | Self::DeadlineExceeded { .. }
+                | Self::RetriesExhausted { .. }
+                | Self::BadAnswer { .. }
+        )
     }
 
     /// Whether an open breaker refused the call.

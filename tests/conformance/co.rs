@@ -6,6 +6,7 @@ use resilient::testing::{Flaky, Scope};
 use resilient::{ErrorKind, State, circuit_breaker, retry_with_backoff, with_timeout};
 
 use crate::calls::{Both, Fault, SPARE, World, both, down, down_times, ms, spare, spare_later};
+use crate::fb::{NOT_FOUND, seen, seen_later};
 
 fn slow(milliseconds: u64) -> Flaky<u32, Fault> {
     Flaky::new().then(42).takes(ms(milliseconds))
@@ -149,14 +150,23 @@ both! {
     fn thrice_then_spare
 }
 
+both! {
+    sync #[retry_with_backoff(max_attempts = 3, fallback = seen)]
+    async #[retry_with_backoff(max_attempts = 3, fallback = seen_later)]
+    fn thrice_and_told
+}
+
 #[test]
-fn co_010_the_fallback_is_outside_the_retry() {
-    // It is called with the function's arguments, not with the last error.
+fn co_010_the_fallback_is_outside_the_retry_and_sees_the_last_error() {
     thrice_then_spare().each(down, |world| {
         assert_eq!((world.call().unwrap(), world.executions()), (SPARE, 3));
         let end = ["failed", "finished: attempts", "fallback"];
         assert!(world.told().ends_with(&end.map(str::to_owned)), "{:?}", world.told());
     });
+    thrice_and_told().each(
+        || Flaky::new().fail_times(2, || Fault::Busy).then_err(|| Fault::NotFound),
+        |world| assert_eq!((world.call().unwrap(), world.executions()), (NOT_FOUND, 3)),
+    );
 }
 
 both! {

@@ -8,6 +8,7 @@ mod calls;
 mod cb;
 mod co;
 mod ex;
+mod fb;
 mod ho;
 mod rl;
 mod rt;

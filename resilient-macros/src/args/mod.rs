@@ -5,14 +5,14 @@ mod value;
 use proc_macro2::{Ident, TokenStream};
 use syn::ext::IdentExt;
 use syn::parse::ParseStream;
-use syn::{ExprPath, Path, Token, token};
+use syn::{Expr, ExprPath, Path, Token, parenthesized, token};
 
 pub(crate) use value::{
-    Backoff, Clones, Count, Exhausted, Figure, Flag, Float, Jitter, Length, Measure, Pattern, Rule, Scope,
-    Switch, Text, Threshold, TimeoutMode, Value, Window,
+    Algorithm, Asked, Backoff, Budget, Chain, Clones, Count, Exhausted, Figure, Flag, Float, HedgeDelay,
+    Jitter, Length, Measure, Pattern, Rule, Scope, Switch, Text, Threshold, TimeoutMode, Value, Window,
 };
 
-use crate::attributes::{Group, LATER, Layer, WORDS, Word, foreign};
+use crate::attributes::{Group, INNER, Inner, Layer, WORDS, Word, foreign, word};
 use crate::diagnostics::{Errors, list, nearest};
 
 /// A value and the key it was written under, so that a caret can stand under the word that is wrong.
@@ -147,7 +147,33 @@ args! {
     enable_timeout: Switch { EnableTimeout: "enable_timeout" }
     enable_retry: Switch { EnableRetry: "enable_retry" }
     enable_circuit_breaker: Switch { EnableBreaker: "enable_circuit_breaker" }
-    fallback: ExprPath { Fallback: "fallback" }
+    bulkhead: Asked { Lists: "bulkhead" }
+    bulkhead_max_concurrent: Count { Bulkhead: "max_concurrent" }
+    bulkhead_max_queue: Count { Bulkhead: "max_queue" }
+    bulkhead_max_wait: Length { Bulkhead: "max_wait" }
+    bulkhead_name: Text { Bulkhead: "name" }
+    rate_limit: Asked { Lists: "rate_limit" }
+    rate_limit_rate: Count { RateLimit: "rate" }
+    rate_limit_per: Length { RateLimit: "per" }
+    rate_limit_burst: Count { RateLimit: "burst" }
+    rate_limit_max_wait: Length { RateLimit: "max_wait" }
+    rate_limit_algorithm: Algorithm { RateLimit: "algorithm" }
+    rate_limit_name: Text { RateLimit: "name" }
+    hedge: Asked { Lists: "hedge" }
+    hedge_delay: HedgeDelay { Hedge: "delay" }
+    hedge_max_hedges: Count { Hedge: "max_hedges" }
+    idempotent: Flag { Idempotent: "idempotent" }
+    budget: Budget { Budget: "budget" }
+    budget_ratio: Float { BudgetParts: "ratio" }
+    budget_per_second: Float { BudgetParts: "per_second" }
+    per_key: Expr { PerKey: "key" }
+    enable_bulkhead: Switch { EnableBulkhead: "enable_bulkhead" }
+    enable_rate_limit: Switch { EnableRateLimit: "enable_rate_limit" }
+    enable_hedge: Switch { EnableHedge: "enable_hedge" }
+    fallback: ExprPath { Fallback: "fallback", FallbackParts: "path" }
+    fallback_value: Expr { Fallback: "fallback_value", FallbackParts: "value" }
+    fallback_chain: Chain { Fallback: "fallback_chain", FallbackParts: "chain" }
+    fallback_on: Pattern { Fallback: "fallback_on", FallbackParts: "on" }
     clones: Clones { Clone: "clone" }
     krate: Path { Crate: "crate" }
 }
@@ -185,6 +211,36 @@ impl Written {
     }
 }
 
+/// A list of keys: an attribute's own, or one inside it.
+#[derive(Clone, Copy)]
+struct List {
+    word: &'static Word,
+    inner: Option<&'static Inner>,
+}
+
+impl List {
+    fn groups(&self) -> &[Group] {
+        match self.inner {
+            Some(inner) => std::slice::from_ref(&inner.group),
+            None => self.word.groups,
+        }
+    }
+
+    /// As the user spells it.
+    fn spelt(&self) -> String {
+        match self.inner {
+            Some(inner) => format!("`{}(..)`", inner.name),
+            None => format!("`#[{}]`", self.word.name),
+        }
+    }
+
+    /// A key that it has.
+    fn some_key(&self) -> &'static str {
+        let Some(inner) = self.inner else { return self.word.unkeyed };
+        Args::KEYS.iter().find(|(_, group)| *group == inner.group).map_or(inner.name, |(key, _)| key)
+    }
+}
+
 /// Reads the list of one attribute into `args`; every mistake in it goes to `errors`.
 pub(crate) fn read(
     word: &'static Word,
@@ -201,21 +257,34 @@ pub(crate) fn read(
             }
         }
     }
+    read_keys(List { word, inner: None }, args, errors, input)
+}
+
+fn read_keys(list: List, args: &mut Args, errors: &mut Errors, input: ParseStream<'_>) -> syn::Result<()> {
     while !input.is_empty() {
         if input.peek(Token![,]) {
             input.parse::<Token![,]>()?;
             continue;
         }
         if !input.peek(syn::Ident::peek_any) {
-            errors.push(input.error(format!("expected a key such as `{}`", word.unkeyed)));
+            errors.push(input.error(format!("expected a key such as `{}`", list.some_key())));
             skip_to_comma(input)?;
             continue;
         }
         let key = input.call(syn::Ident::parse_any)?;
-        match args.read(word.groups, &key, input) {
-            Ok(true) => expect_comma(&format!("the value of `{key}`"), errors, input)?,
+        match args.read(list.groups(), &key, input) {
+            Ok(true) => {
+                if let Some(inner) = INNER.iter().find(|inner| key == inner.name)
+                    && input.peek(token::Paren)
+                {
+                    let keys;
+                    parenthesized!(keys in input);
+                    read_keys(List { inner: Some(inner), ..list }, args, errors, &keys)?;
+                }
+                expect_comma(&format!("the value of `{key}`"), errors, input)?;
+            }
             Ok(false) => {
-                errors.at(&key, unknown(word, &key.unraw().to_string()));
+                errors.at(&key, unknown(list, &key.unraw().to_string()));
                 skip_to_comma(input)?;
             }
             Err(error) => {
@@ -252,42 +321,70 @@ fn leads(input: ParseStream<'_>) -> bool {
     input.peek2(Token![::]) || (!known && !input.peek2(Token![=]) && !input.peek2(token::Paren))
 }
 
-/// What to write instead of a key this attribute does not have.
-fn unknown(word: &Word, written: &str) -> String {
-    let attribute = word.name;
-    if LATER.contains(&written) {
-        return format!("`{written}` is not a key of this version of `#[{attribute}]`");
-    }
+/// What to write instead of a key this list does not have.
+fn unknown(list: List, written: &str) -> String {
+    let List { word: attribute, inner } = list;
+    let spelt = list.spelt();
     if written == "operation_type"
-        && let Some(profile) = word.profile
+        && let Some(profile) = attribute.profile
+        && inner.is_none()
     {
         return format!(
-            "`#[{attribute}]` is the profile \"{profile}\"; another operation type is written `#[resilient(operation_type = ..)]`"
+            "{spelt} is the profile \"{profile}\"; another operation type is written `#[resilient(operation_type = ..)]`"
         );
     }
-    let owners: Vec<String> = Args::KEYS
-        .iter()
-        .filter(|(key, _)| *key == written)
-        .flat_map(|(_, group)| {
-            WORDS.iter().filter(|owner| owner.profile.is_none() && owner.groups.contains(group))
-        })
-        .map(|owner| format!("#[{}]", owner.name))
-        .collect();
-    if !owners.is_empty() {
+    let owning: Vec<Group> =
+        Args::KEYS.iter().filter(|(key, _)| *key == written).map(|(_, group)| *group).collect();
+    let foreign = foreign(written, list.groups());
+    if let Some(inner) = inner
+        && owning.iter().any(|group| attribute.groups.contains(group))
+        // `max_attempts` is a key of a retry, and what others call ours of a hedge.
+        && foreign.is_none()
+    {
         return format!(
-            "`{written}` is not a key of `#[{attribute}]`; it belongs to {}",
-            list(&owners, "or")
+            "`{written}` is not a key of {spelt}, but of `#[{}]`; write it outside of `{}(..)`",
+            attribute.name, inner.name
         );
     }
-    if let Some(ours) = foreign(written) {
+    if let Some(ours) = foreign {
         return format!("`{written}` is called something else here; write {ours}");
     }
+    let inside: Vec<String> = INNER
+        .iter()
+        .filter(|other| owning.contains(&other.group) && accepts(attribute, other))
+        .map(|other| format!("{}(..)", other.name))
+        .collect();
+    if inner.is_none() && !inside.is_empty() {
+        let written_so: Vec<String> =
+            inside.iter().map(|list| list.replace("..", &format!("{written} = .."))).collect();
+        return format!(
+            "`{written}` belongs in {}: write {}",
+            self::list(&inside, "or"),
+            self::list(&written_so, "or")
+        );
+    }
+    let mut owners: Vec<String> = WORDS
+        .iter()
+        .filter(|owner| owner.profile.is_none() && owning.iter().any(|group| owner.groups.contains(group)))
+        .map(|owner| format!("#[{}]", owner.name))
+        .collect();
+    if !owning.is_empty() && word(written).is_some() {
+        owners.push(format!("#[{written}(..)]"));
+    }
+    if !owners.is_empty() {
+        return format!("`{written}` is not a key of {spelt}; it belongs to {}", self::list(&owners, "or"));
+    }
     let keys: Vec<&str> =
-        Args::KEYS.iter().filter(|(_, group)| word.groups.contains(group)).map(|(key, _)| *key).collect();
+        Args::KEYS.iter().filter(|(_, group)| list.groups().contains(group)).map(|(key, _)| *key).collect();
     match nearest(written, keys.iter().copied()) {
         Some(near) => format!("unknown key `{written}`; did you mean `{near}`?"),
-        None => format!("unknown key `{written}`; the keys of `#[{attribute}]` are {}", list(&keys, "and")),
+        None => format!("unknown key `{written}`; the keys of {spelt} are {}", self::list(&keys, "and")),
     }
+}
+
+/// Whether an attribute's list may hold this list.
+fn accepts(attribute: &Word, inner: &Inner) -> bool {
+    Args::KEYS.iter().any(|(key, group)| *key == inner.name && attribute.groups.contains(group))
 }
 
 fn skip_to_comma(input: ParseStream<'_>) -> syn::Result<()> {

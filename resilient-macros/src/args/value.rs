@@ -8,8 +8,9 @@ use syn::ext::IdentExt;
 use syn::parse::ParseStream;
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{Expr, ExprPath, Lit, LitStr, Pat, Path, Token, UnOp, parenthesized, token};
+use syn::{Expr, ExprPath, Lit, LitStr, Pat, Path, Token, UnOp, bracketed, parenthesized, token};
 
+use crate::attributes::INNER;
 use crate::diagnostics::{list, nearest};
 
 /// Something a key can be set to.
@@ -490,6 +491,154 @@ impl ToTokens for Window {
     }
 }
 
+/// A layer that is asked for by its name; the keys that may follow in parentheses are read after it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked;
+
+impl Value for Asked {
+    fn read(key: &Ident, input: ParseStream<'_>) -> syn::Result<Self> {
+        if input.is_empty() || input.peek(Token![,]) || input.peek(token::Paren) {
+            return Ok(Self);
+        }
+        let example = INNER.iter().find(|inner| key == inner.name).map_or("", |inner| inner.example);
+        Err(syn::Error::new(
+            key.span(),
+            format!("`{key}` takes a list, or stands alone for its defaults: `{example}`"),
+        ))
+    }
+
+    fn parse(key: &Ident, input: ParseStream<'_>) -> syn::Result<Self> {
+        Self::read(key, input)
+    }
+}
+
+/// `budget`: a word, a share of the calls, a value, or a list of its own.
+#[derive(Clone, Debug)]
+pub(crate) enum Budget {
+    Word(LitStr),
+    Share(Float),
+    Parts,
+}
+
+impl Budget {
+    const WORDS: [&'static str; 2] = ["none", "default"];
+}
+
+impl Measure for Budget {
+    fn figure(&self) -> Option<Figure<'_>> {
+        match self {
+            Self::Share(share) => share.figure(),
+            Self::Word(_) | Self::Parts => None,
+        }
+    }
+}
+
+impl Value for Budget {
+    fn read(key: &Ident, input: ParseStream<'_>) -> syn::Result<Self> {
+        if input.peek(token::Paren) {
+            return Ok(Self::Parts);
+        }
+        if !input.peek(Token![=]) {
+            return Err(syn::Error::new(
+                key.span(),
+                format!(
+                    "`{key}` needs a value: `{key} = 0.2`, `{key} = \"none\"` or `{key}(ratio = 0.2, per_second = 1)`"
+                ),
+            ));
+        }
+        input.parse::<Token![=]>()?;
+        Self::parse(key, input)
+    }
+
+    fn parse(key: &Ident, input: ParseStream<'_>) -> syn::Result<Self> {
+        const TAKES: &str = "a share such as 0.2, ";
+        Ok(match scalar(key, input)? {
+            Scalar::Text(text) => {
+                word(key, &text, TAKES, &Self::WORDS)?;
+                Self::Word(text)
+            }
+            Scalar::Number { value, text, written, .. } => Self::Share(Float::Known { value, text, written }),
+            Scalar::Later(expr) => Self::Share(Float::Later(expr)),
+            other @ Scalar::Bool(_) => {
+                return Err(other.refused(key, &format!("{TAKES}\"none\" or \"default\"")));
+            }
+        })
+    }
+}
+
+/// `delay` of a hedge: a length of time, or `"p95"`.
+#[derive(Clone, Debug)]
+pub(crate) enum HedgeDelay {
+    P95(LitStr),
+    Fixed(Length),
+}
+
+impl Value for HedgeDelay {
+    fn parse(key: &Ident, input: ParseStream<'_>) -> syn::Result<Self> {
+        if let Ok(text) = input.fork().parse::<LitStr>() {
+            let written = text.value();
+            let written = written.trim();
+            if written == "p95" {
+                return input.parse().map(Self::P95);
+            }
+            if humantime::parse_duration(written).is_err() && written.parse::<f64>().is_err() {
+                return Err(syn::Error::new_spanned(
+                    &text,
+                    format!("`{key}` takes \"p95\" or a length such as \"100ms\", not \"{written}\""),
+                ));
+            }
+        }
+        Length::parse(key, input).map(Self::Fixed)
+    }
+}
+
+impl ToTokens for HedgeDelay {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        match self {
+            Self::P95(text) => text.to_tokens(tokens),
+            Self::Fixed(length) => length.to_tokens(tokens),
+        }
+    }
+}
+
+/// An expression of the user's, about one call.
+impl Value for Expr {
+    fn parse(key: &Ident, input: ParseStream<'_>) -> syn::Result<Self> {
+        if input.is_empty() || input.peek(Token![,]) {
+            return Err(syn::Error::new(key.span(), format!("`{key}` needs a value: `{key} = ..`")));
+        }
+        input.parse()
+    }
+}
+
+/// `fallback_chain = [a, b]`: functions that are asked in turn.
+#[derive(Clone, Debug)]
+pub(crate) struct Chain(pub(crate) Vec<ExprPath>);
+
+impl Value for Chain {
+    fn parse(key: &Ident, input: ParseStream<'_>) -> syn::Result<Self> {
+        if !input.peek(token::Bracket) {
+            return Err(input.error(format!("`{key}` takes paths of functions: `{key} = [a, b]`")));
+        }
+        let list;
+        let bracket = bracketed!(list in input);
+        let mut paths = Vec::new();
+        while !list.is_empty() {
+            paths.push(<ExprPath as Value>::parse(key, &list)?);
+            if !list.is_empty() {
+                list.parse::<Token![,]>()?;
+            }
+        }
+        if paths.is_empty() {
+            return Err(syn::Error::new(
+                bracket.span.join(),
+                format!("`{key}` names no function: `{key} = [a, b]`"),
+            ));
+        }
+        Ok(Self(paths))
+    }
+}
+
 /// Something that is so when it is named: `critical`, `critical = true`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Flag(pub(crate) bool);
@@ -550,6 +699,21 @@ macro_rules! words {
 words! {
     /// Where the body of a sync function runs while it is timed.
     TimeoutMode { Thread = "thread", Deadline = "deadline" }
+}
+
+words! {
+    /// How a rate limit counts.
+    Algorithm { Gcra = "gcra", SlidingWindow = "sliding_window" }
+}
+
+impl ToTokens for Algorithm {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        match self {
+            Self::Gcra => "gcra",
+            Self::SlidingWindow => "sliding_window",
+        }
+        .to_tokens(tokens);
+    }
 }
 
 words! {

@@ -1,5 +1,7 @@
 //! Words that people bring along from elsewhere, and what they are called here.
 
+use super::Group;
+
 /// Words of other libraries, written in any of the usual cases, and what to write instead.
 const FOREIGN: &[(&[&str], &str)] = &[
     // Attempts
@@ -13,18 +15,10 @@ const FOREIGN: &[(&[&str], &str)] = &[
     ),
     // Delays
     (
-        &[
-            "delay",
-            "wait",
-            "wait_fixed",
-            "interval",
-            "initial_interval",
-            "initial_delay",
-            "min_delay",
-            "wait_min",
-        ],
+        &["wait", "wait_fixed", "interval", "initial_interval", "initial_delay", "min_delay", "wait_min"],
         "`base_delay`",
     ),
+    (&["delay"], "`base_delay` (before a retry) or `hedge(delay = ..)`"),
     (&["max_interval", "max_backoff", "wait_max", "delay_max"], "`max_delay`"),
     (
         &["backoff_factor", "multiplier", "factor", "backoff_multiplier", "interval_multiplier"],
@@ -137,6 +131,35 @@ const FOREIGN: &[(&[&str], &str)] = &[
         "`half_open_max_calls`",
     ),
     (&["success_max", "successes", "reset_after"], "`success_threshold`"),
+    // Bulkhead, rate limit, hedge, budget
+    (
+        &["max_concurrent_calls", "max_concurrency", "max_parallelization", "concurrency", "core_size"],
+        "`bulkhead(max_concurrent = ..)`",
+    ),
+    (
+        &[
+            "queue_limit",
+            "max_queuing_actions",
+            "queue_capacity",
+            "waiting_task_queue",
+            "max_queue_size",
+            "queue_size",
+        ],
+        "`bulkhead(max_queue = ..)`",
+    ),
+    (&["max_wait_duration", "max_wait_time"], "`bulkhead(max_wait = ..)` or `rate_limit(max_wait = ..)`"),
+    (&["permit_limit"], "`bulkhead(max_concurrent = ..)` or `rate_limit(rate = ..)`"),
+    (
+        &["limit_for_period", "limit_refresh_period", "rate_limiter", "tokens_per_period"],
+        "`rate_limit(rate = .., per = ..)`",
+    ),
+    (&["replenishment_period"], "`rate_limit(per = ..)`"),
+    (&["token_limit", "max_burst"], "`rate_limit(burst = ..)`"),
+    (&["hedging_delay", "hedge_delay", "hedging"], "`hedge(delay = ..)`"),
+    (&["max_hedged_attempts"], "`hedge(max_hedges = ..)` (the first call is not counted)"),
+    (&["retry_budget", "retry_quota", "percent_can_retry"], "`budget(ratio = 0.2, per_second = 1)`"),
+    (&["safe_to_repeat", "safe_to_retry", "is_idempotent"], "`idempotent = true`"),
+    (&["partition_key", "per_key", "group_by", "keyed_by"], "`key = ..`"),
     // Everything else
     (&["limit", "timeout_secs", "time_limit"], "`timeout`"),
     (
@@ -144,6 +167,13 @@ const FOREIGN: &[(&[&str], &str)] = &[
         "`timeout = \"500ms\"`",
     ),
     (&["fallback_method", "fallback_function", "fallback_to"], "`fallback`"),
+    (&["fallback_action", "fallback_handler"], "`fallback`, `fallback_value` or `fallback_chain`"),
+    (&["default_value", "fallback_result"], "`fallback_value`"),
+    (&["fallbacks", "fallback_methods"], "`fallback_chain = [a, b]`"),
+    (&["apply_on", "fallback_for", "fallback_if"], "`fallback_on = Pattern`"),
+    (&["bulkhead_enabled"], "`enable_bulkhead`"),
+    (&["rate_limit_enabled", "rate_limiter_enabled", "enable_rate_limiter"], "`enable_rate_limit`"),
+    (&["hedge_enabled", "enable_hedging"], "`enable_hedge`"),
     (&["operation", "op", "label"], "`operation_name`"),
     (&["profile", "kind", "op_type"], "`operation_type`, or the profile's own attribute"),
     (&["breaker", "breaker_name", "circuit_breaker_name"], "`name`"),
@@ -152,25 +182,123 @@ const FOREIGN: &[(&[&str], &str)] = &[
     (&["timeout_enabled"], "`enable_timeout`"),
 ];
 
-/// Words of features that this version does not have.
-pub(crate) const LATER: &[&str] = &[
-    "bulkhead",
-    "max_concurrent",
-    "max_queue",
-    "max_wait",
-    "rate",
-    "per",
-    "burst",
-    "hedge",
-    "budget",
-    "key",
-    "idempotent",
+/// The same where one layer's keys are alone, in its own attribute or list.
+const AMONG: &[(Group, &[(&[&str], &str)])] = &[
+    (
+        Group::Bulkhead,
+        &[
+            (
+                &[
+                    "max_concurrent_calls",
+                    "max_concurrency",
+                    "max_parallelization",
+                    "concurrency",
+                    "core_size",
+                    "permits",
+                    "value",
+                    "limit",
+                    "permit_limit",
+                    "max_calls",
+                    "size",
+                ],
+                "`max_concurrent`",
+            ),
+            (
+                &[
+                    "queue_limit",
+                    "max_queuing_actions",
+                    "queue_capacity",
+                    "waiting_task_queue",
+                    "max_queue_size",
+                    "queue_size",
+                    "queue",
+                ],
+                "`max_queue`",
+            ),
+            (
+                &["max_wait_duration", "max_wait_time", "wait", "timeout_duration", "queue_timeout"],
+                "`max_wait`",
+            ),
+        ],
+    ),
+    (
+        Group::RateLimit,
+        &[
+            (
+                &[
+                    "limit_for_period",
+                    "permit_limit",
+                    "limit",
+                    "value",
+                    "max_executions",
+                    "max_calls",
+                    "calls",
+                    "permits",
+                    "tokens_per_period",
+                    "num",
+                ],
+                "`rate`",
+            ),
+            (
+                &[
+                    "limit_refresh_period",
+                    "period",
+                    "window",
+                    "interval",
+                    "replenishment_period",
+                    "time_window",
+                    "every",
+                    "duration",
+                ],
+                "`per`",
+            ),
+            (&["max_burst", "token_limit", "bucket_size", "capacity", "burst_size"], "`burst`"),
+            (
+                &["max_wait_duration", "max_wait_time", "wait", "timeout_duration", "min_spacing"],
+                "`max_wait`",
+            ),
+            (&["type", "limiter", "strategy", "kind"], "`algorithm`"),
+        ],
+    ),
+    (
+        Group::Hedge,
+        &[
+            (&["hedging_delay", "hedge_delay", "after", "wait", "latency"], "`delay`"),
+            (
+                &["max_hedged_attempts", "max_attempts", "max_extra", "attempts", "hedges", "upto"],
+                "`max_hedges` (the first call is not counted)",
+            ),
+        ],
+    ),
+    (
+        Group::BudgetParts,
+        &[
+            (&["percent_can_retry", "retry_percent", "max_ratio", "percent"], "`ratio` (0.2, not 20)"),
+            (&["min_retries_per_sec", "min_retries_per_second", "reserve"], "`per_second`"),
+        ],
+    ),
+    (
+        Group::FallbackParts,
+        &[
+            (
+                &["fallback", "fallback_method", "method", "action", "handler"],
+                "the path itself: `#[fallback(path)]`",
+            ),
+            (&["fallback_value", "default", "result", "or_else", "with_result"], "`value`"),
+            (&["fallback_chain", "paths", "any_of"], "`chain`"),
+            (
+                &["fallback_on", "apply_on", "should_handle", "handle", "when", "exceptions", "if"],
+                "`on = Pattern | Pattern`",
+            ),
+        ],
+    ),
 ];
 
 /// What a word of another library is called here. `waitDuration` and `wait_duration` are one word.
-pub(crate) fn foreign(written: &str) -> Option<&'static str> {
+pub(crate) fn foreign(written: &str, groups: &[Group]) -> Option<&'static str> {
     let snake = snake_case(written);
-    FOREIGN.iter().find(|(words, _)| words.contains(&snake.as_str())).map(|(_, ours)| *ours)
+    let among = AMONG.iter().filter(|(group, _)| groups.contains(group)).flat_map(|(_, words)| *words);
+    among.chain(FOREIGN).find(|(words, _)| words.contains(&snake.as_str())).map(|(_, ours)| *ours)
 }
 
 fn snake_case(word: &str) -> String {
@@ -186,26 +314,36 @@ fn snake_case(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{FOREIGN, LATER, foreign};
+    use super::{AMONG, FOREIGN, foreign};
     use crate::args::Args;
+    use crate::attributes::Group;
 
     #[test]
     fn words_of_other_libraries_are_known_in_any_case() {
         for word in ["waitDurationInOpenState", "wait_duration", "failureRateThreshold", "stop_after_attempt"]
         {
-            assert!(foreign(word).is_some(), "{word}");
+            assert!(foreign(word, &[]).is_some(), "{word}");
         }
-        assert_eq!(foreign("backoff_factor"), Some("`exponential_base`"));
-        assert_eq!(foreign("max_attempts"), None);
+        assert_eq!(foreign("backoff_factor", &[]), Some("`exponential_base`"));
+        assert_eq!(foreign("max_attempts", &[]), None);
+        assert_eq!(foreign("PermitLimit", &[Group::RateLimit]), Some("`rate`"));
+        assert_eq!(foreign("PermitLimit", &[Group::Bulkhead]), Some("`max_concurrent`"));
     }
 
     #[test]
     fn no_word_of_ours_is_called_foreign_and_none_appears_twice() {
-        let mut all: Vec<&str> = FOREIGN.iter().flat_map(|(words, _)| words.iter().copied()).collect();
-        all.extend(LATER);
-        for word in &all {
-            assert!(!Args::KEYS.iter().any(|(key, _)| key == word), "{word}");
-            assert_eq!(all.iter().filter(|other| other == &word).count(), 1, "{word}");
+        let once = |words: &[(&[&str], &str)], ours: &dyn Fn(&str, Group) -> bool| {
+            let all: Vec<&str> = words.iter().flat_map(|(words, _)| words.iter().copied()).collect();
+            for word in &all {
+                let known = Args::KEYS.iter().any(|(key, group)| key == word && ours(key, *group));
+                assert!(!known, "{word}");
+                assert_eq!(all.iter().filter(|other| other == &word).count(), 1, "{word}");
+            }
+        };
+        // In front of a list, `delay` is as likely meant for retries.
+        once(FOREIGN, &|word, _| word != "delay");
+        for (own, words) in AMONG {
+            once(words, &|_, group| group == *own);
         }
     }
 }

@@ -5,7 +5,7 @@ mod foreign;
 use proc_macro2::Ident;
 use syn::Path;
 
-pub(crate) use foreign::{LATER, foreign};
+pub(crate) use foreign::foreign;
 
 /// Keys that are accepted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,21 @@ pub(crate) enum Group {
     EnableTimeout,
     EnableRetry,
     EnableBreaker,
+    /// Layers that are asked for by their name, with a list of their keys or without.
+    Lists,
+    Bulkhead,
+    RateLimit,
+    Hedge,
+    Budget,
+    BudgetParts,
+    Idempotent,
+    PerKey,
+    EnableBulkhead,
+    EnableRateLimit,
+    EnableHedge,
     Fallback,
+    /// The same in `#[fallback(..)]` itself.
+    FallbackParts,
     Clone,
     Crate,
 }
@@ -34,7 +48,34 @@ pub(crate) enum Layer {
     Breaker,
     Timeout,
     Health,
+    Bulkhead,
+    RateLimit,
+    Hedge,
 }
+
+impl Layer {
+    /// Whether it is generated only where something asks for it by name.
+    pub(crate) fn is_added(self) -> bool {
+        matches!(self, Self::Bulkhead | Self::RateLimit | Self::Hedge)
+    }
+}
+
+/// A key that has a list of keys for itself: `bulkhead(max_concurrent = 10)`.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) name: &'static str,
+    pub(crate) group: Group,
+    /// How it is written.
+    pub(crate) example: &'static str,
+}
+
+/// Every list inside a list.
+pub(crate) static INNER: [Inner; 4] = [
+    Inner { name: "bulkhead", group: Group::Bulkhead, example: "bulkhead(max_concurrent = 10)" },
+    Inner { name: "rate_limit", group: Group::RateLimit, example: "rate_limit(rate = 10, per = \"1s\")" },
+    Inner { name: "hedge", group: Group::Hedge, example: "hedge(delay = \"100ms\")" },
+    Inner { name: "budget", group: Group::BudgetParts, example: "budget(ratio = 0.2, per_second = 1)" },
+];
 
 /// One of our attributes.
 #[derive(Debug)]
@@ -65,6 +106,13 @@ const PROFILE_KEYS: &[Group] = &[
     Group::EnableTimeout,
     Group::EnableRetry,
     Group::EnableBreaker,
+    Group::Lists,
+    Group::Budget,
+    Group::Idempotent,
+    Group::PerKey,
+    Group::EnableBulkhead,
+    Group::EnableRateLimit,
+    Group::EnableHedge,
     Group::Fallback,
     Group::Clone,
     Group::Crate,
@@ -98,6 +146,13 @@ pub(crate) static RESILIENT: Word = Word {
         Group::EnableTimeout,
         Group::EnableRetry,
         Group::EnableBreaker,
+        Group::Lists,
+        Group::Budget,
+        Group::Idempotent,
+        Group::PerKey,
+        Group::EnableBulkhead,
+        Group::EnableRateLimit,
+        Group::EnableHedge,
         Group::Fallback,
         Group::Clone,
         Group::Crate,
@@ -122,6 +177,7 @@ pub(crate) static BREAKER: Word = Word {
         Group::Type,
         Group::Classify,
         Group::Breaker,
+        Group::PerKey,
         Group::EnableBreaker,
         Group::Fallback,
         Group::Clone,
@@ -141,6 +197,7 @@ pub(crate) static RETRY: Word = Word {
         Group::Type,
         Group::Deadline,
         Group::Retry,
+        Group::Budget,
         Group::Classify,
         Group::EnableRetry,
         Group::Fallback,
@@ -181,9 +238,92 @@ pub(crate) static HEALTH: Word = Word {
     leads: true,
 };
 
+pub(crate) static BULKHEAD: Word = Word {
+    name: "bulkhead",
+    whole: false,
+    profile: None,
+    layers: &[Layer::Bulkhead],
+    groups: &[
+        Group::Name,
+        Group::Type,
+        Group::Bulkhead,
+        Group::PerKey,
+        Group::EnableBulkhead,
+        Group::Fallback,
+        Group::Clone,
+        Group::Crate,
+    ],
+    unkeyed: "max_concurrent",
+    leads: false,
+};
+
+pub(crate) static RATE_LIMIT: Word = Word {
+    name: "rate_limit",
+    whole: false,
+    profile: None,
+    layers: &[Layer::RateLimit],
+    groups: &[
+        Group::Name,
+        Group::Type,
+        Group::RateLimit,
+        Group::PerKey,
+        Group::EnableRateLimit,
+        Group::Fallback,
+        Group::Clone,
+        Group::Crate,
+    ],
+    unkeyed: "rate",
+    leads: false,
+};
+
+pub(crate) static HEDGE: Word = Word {
+    name: "hedge",
+    whole: false,
+    profile: None,
+    layers: &[Layer::Hedge],
+    groups: &[
+        Group::Name,
+        Group::Type,
+        Group::Hedge,
+        Group::Idempotent,
+        Group::Budget,
+        Group::Classify,
+        Group::EnableHedge,
+        Group::Fallback,
+        Group::Clone,
+        Group::Crate,
+    ],
+    unkeyed: "delay",
+    leads: false,
+};
+
+pub(crate) static FALLBACK: Word = Word {
+    name: "fallback",
+    whole: false,
+    profile: None,
+    layers: &[],
+    groups: &[Group::Name, Group::Type, Group::FallbackParts, Group::Classify, Group::Clone, Group::Crate],
+    unkeyed: "path",
+    leads: true,
+};
+
 /// Every attribute of the crate.
-pub(crate) static WORDS: [&Word; 10] =
-    [&RESILIENT, &DATABASE, &CACHE, &API, &FILE, &ML, &BREAKER, &RETRY, &TIMEOUT, &HEALTH];
+pub(crate) static WORDS: [&Word; 14] = [
+    &RESILIENT,
+    &DATABASE,
+    &CACHE,
+    &API,
+    &FILE,
+    &ML,
+    &BREAKER,
+    &RETRY,
+    &TIMEOUT,
+    &HEALTH,
+    &BULKHEAD,
+    &RATE_LIMIT,
+    &HEDGE,
+    &FALLBACK,
+];
 
 /// The attribute called `name`.
 pub(crate) fn word(name: &str) -> Option<&'static Word> {

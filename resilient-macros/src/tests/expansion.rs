@@ -228,16 +228,22 @@ fn a_fallback_gets_the_arguments_after_the_attempts() {
         &got,
         &quote! {
             let wanted = call.wants_fallback();
-            match out {
+            let out = match out {
                 ::core::result::Result::Ok(ret) if !wanted => return ret,
-                _ => {}
-            }
+                out => out,
+            };
+            let (stand_in0, error0) = {
+                use ::resilient::__private::{TakesError as _, LeavesErrorOf4 as _, TakesNeither as _};
+                let (stand_in, hands) =
+                    (&&&::resilient::__private::StandIn(Self::stale, [(), (), (), ()])).adapt();
+                (stand_in, hands.error(&call, out))
+            };
         },
     );
     assert_has(
         &got,
         &quote! {
-            let ret = Self::stale(self, id, arg2, arg3).await;
+            let ret = stand_in0(self, id, arg2, arg3, error0).await;
             ret
         },
     );
@@ -252,7 +258,7 @@ fn a_fallback_may_come_from_a_macro() {
             1
         }
     );
-    assert_has(&expanded("resilient", quote!(fallback = #path), item), &quote!(self::cached()));
+    assert_has(&expanded("resilient", quote!(fallback = #path), item), &quote!(StandIn(self::cached, [])));
 }
 
 #[test]
@@ -270,13 +276,27 @@ fn what_is_configured_away_is_neither_passed_nor_taken_apart() {
     assert_has(&got, &quote!(#[cfg(windows)] let (a, b) = ::resilient::__private::fresh(&arg1);));
     assert_has(
         &got,
-        &quote!(cached(
+        &quote!(stand_in0(
             #[cfg(unix)]
             fd,
             #[cfg(windows)]
-            arg1
+            arg1,
+            error0
         )),
     );
+    assert_has(
+        &got,
+        &quote!(StandIn(
+            cached,
+            [
+                #[cfg(unix)]
+                (),
+                #[cfg(windows)]
+                ()
+            ]
+        )),
+    );
+    assert_has(&got, &quote!(LeavesErrorOf0 as _, LeavesErrorOf1 as _, LeavesErrorOf2 as _));
 }
 
 #[test]
