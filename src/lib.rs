@@ -8,6 +8,9 @@ pub use resilient_macros::{
 };
 #[doc(hidden)]
 pub use resilient_runtime::__private;
+#[cfg(feature = "chaos")]
+#[doc(inline)]
+pub use resilient_runtime::chaos;
 #[doc(inline)]
 pub use resilient_runtime::{
     Algorithm, AnyResult, Backoff, BreakerConfig, BreakerSnapshot, Budget, Builder, Bulkhead, BulkheadConfig,

@@ -69,6 +69,15 @@ impl Builder {
         self
     }
 
+    /// Lets [`chaos`](crate::chaos) begin in a release build too, where it refuses to otherwise.
+    ///
+    /// `PREFIX_CHAOS_ALLOW_RELEASE=true` does the same. In a debug build it changes nothing.
+    #[cfg(feature = "chaos")]
+    pub fn allow_chaos_in_release(mut self) -> Self {
+        self.origins.chaos_in_release = true;
+        self
+    }
+
     /// Puts it in force and checks everything, see [`init`]. Breakers keep their state.
     ///
     /// # Errors
@@ -78,6 +87,8 @@ impl Builder {
     pub fn init(self) -> Result<(), ConfigErrors> {
         let runtime = Runtime::current();
         runtime.configure(|origins| {
+            #[cfg(feature = "chaos")]
+            (origins.chaos_in_release |= self.origins.chaos_in_release);
             let Origins { prefix, profiles, .. } = self.origins;
             origins.prefix = prefix.or(origins.prefix.take());
             origins.profiles.extend(profiles);

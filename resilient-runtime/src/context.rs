@@ -9,6 +9,8 @@ use crate::event::Events;
 pub(crate) struct Context {
     pub(crate) clock: Clock,
     pub(crate) events: Arc<Events>,
+    #[cfg(feature = "chaos")]
+    pub(crate) chaos: crate::chaos::Active,
     luck: Luck,
 }
 
@@ -20,12 +22,22 @@ enum Luck {
 
 impl Context {
     pub(crate) fn system() -> Self {
-        Self { clock: Clock::system(), events: Arc::default(), luck: Luck::PerThread }
+        Self::with(Clock::system(), Luck::PerThread)
     }
 
     pub(crate) fn seeded(clock: Clock, seed: u64) -> Self {
         let luck = Luck::Seeded(Mutex::new(fastrand::Rng::with_seed(seed)));
-        Self { clock, events: Arc::default(), luck }
+        Self::with(clock, luck)
+    }
+
+    fn with(clock: Clock, luck: Luck) -> Self {
+        Self {
+            clock,
+            events: Arc::default(),
+            #[cfg(feature = "chaos")]
+            chaos: crate::chaos::Active::default(),
+            luck,
+        }
     }
 
     /// A draw in [0, 1).

@@ -101,6 +101,12 @@ pub enum ResilienceError {
         /// The policy object.
         name: &'static str,
     },
+    /// An error that `chaos` put in the function's place, on purpose; it counts as a failure of the attempt.
+    #[error("'{operation}' failed on purpose: chaos injected an error")]
+    Injected {
+        /// The guarded function.
+        operation: &'static str,
+    },
     /// Every attempt failed; only with `exhausted = "wrap"`, else the last real error is returned as it is.
     #[error("'{operation}' failed {attempts} times; last error: {source}")]
     RetriesExhausted {
@@ -140,6 +146,8 @@ pub enum ErrorKind {
     RateLimited,
     /// See [`ResilienceError::NoOperations`].
     NoOperations,
+    /// See [`ResilienceError::Injected`].
+    Injected,
     /// See [`ResilienceError::RetriesExhausted`].
     RetriesExhausted,
     /// See [`ResilienceError::BadAnswer`].
@@ -158,6 +166,7 @@ impl ErrorKind {
             Self::BulkheadFull => "bulkhead_full",
             Self::RateLimited => "rate_limited",
             Self::NoOperations => "no_operations",
+            Self::Injected => "injected",
             Self::RetriesExhausted => "retries_exhausted",
             Self::BadAnswer => "bad_answer",
         }
@@ -182,6 +191,7 @@ impl ResilienceError {
             Self::BulkheadFull { .. } => ErrorKind::BulkheadFull,
             Self::RateLimited { .. } => ErrorKind::RateLimited,
             Self::NoOperations { .. } => ErrorKind::NoOperations,
+            Self::Injected { .. } => ErrorKind::Injected,
             Self::RetriesExhausted { .. } => ErrorKind::RetriesExhausted,
             Self::BadAnswer { .. } => ErrorKind::BadAnswer,
         }
@@ -203,6 +213,7 @@ impl ResilienceError {
             self,
             Self::Timeout { .. }
                 | Self::DeadlineExceeded { .. }
+                | Self::Injected { .. }
                 | Self::RetriesExhausted { .. }
                 | Self::BadAnswer { .. }
         )
@@ -236,6 +247,11 @@ impl ResilienceError {
     /// Whether a rate limiter refused the call.
     pub const fn is_rate_limited(&self) -> bool {
         matches!(self, Self::RateLimited { .. })
+    }
+
+    /// Whether `chaos` put it in the function's place, on purpose.
+    pub const fn is_injected(&self) -> bool {
+        matches!(self, Self::Injected { .. })
     }
 
     /// Whether every attempt failed and `exhausted = "wrap"` asked to say so.

@@ -121,6 +121,20 @@ pub enum EventKind {
         /// What it is.
         to: HealthStatus,
     },
+    /// Faults are injected into the operation from here on; `*` is every operation.
+    #[cfg(feature = "chaos")]
+    ChaosStarted {
+        /// Which faults, and how often.
+        chaos: crate::chaos::Chaos,
+    },
+    /// An attempt suffers a fault on purpose; an injected error or panic is told as the failure it is, besides.
+    #[cfg(feature = "chaos")]
+    FaultInjected {
+        /// Which attempt, from 1.
+        attempt: u32,
+        /// Which fault.
+        fault: crate::chaos::Fault,
+    },
     /// Two functions give one name different settings, or a value is wrong; the text is the whole report.
     BadConfiguration {
         /// One sentence for a person.
@@ -179,6 +193,10 @@ impl fmt::Display for EventKind {
             Self::ServiceHealthChanged { service, from, to } => {
                 write!(f, "service '{service}' {from} -> {to}")
             }
+            #[cfg(feature = "chaos")]
+            Self::ChaosStarted { chaos } => write!(f, "chaos is injected: {chaos}"),
+            #[cfg(feature = "chaos")]
+            Self::FaultInjected { attempt, fault } => write!(f, "attempt {attempt} suffers {fault}"),
             Self::BadConfiguration { message } => f.write_str(message),
         }
     }

@@ -12,6 +12,8 @@ use pin_project_lite::pin_project;
 
 use crate::breaker::Ticket;
 use crate::bulkhead::{BulkheadCore, Place};
+#[cfg(feature = "chaos")]
+use crate::chaos::Suffered;
 use crate::clock::{Moment, nanos};
 use crate::error::{ErrorKind, ResilienceError};
 use crate::event::EventKind;
@@ -54,6 +56,8 @@ pub struct Execution {
     /// One of several attempts of a hedged call that run at the same time.
     is_lane: bool,
     ended: Option<StopReason>,
+    #[cfg(feature = "chaos")]
+    chaos: crate::chaos::Underway,
 }
 
 /// How an attempt ended, for the call it is a part of.
@@ -129,6 +133,8 @@ impl Execution {
             paid: false,
             is_lane: false,
             ended: None,
+            #[cfg(feature = "chaos")]
+            chaos: crate::chaos::Underway::default(),
         }
     }
 
@@ -282,6 +288,8 @@ impl Execution {
     #[inline]
     pub fn attempt<F: Future>(&mut self, body: F) -> Attempt<'_, F> {
         self.begin_attempt();
+        #[cfg(feature = "chaos")]
+        self.begin_chaos();
         Attempt { call: self, body }
     }
 
@@ -293,6 +301,18 @@ impl Execution {
     /// [`ResilienceError::Timeout`] or [`ResilienceError::DeadlineExceeded`] when the body took too long.
     #[inline]
     pub fn attempt_in_place<R>(&mut self, body: impl FnOnce() -> R) -> Result<R, ResilienceError> {
+        #[cfg(feature = "chaos")]
+        if let Some(hit) = self.draw_chaos() {
+            let (operation, clock) = (self.policy.operation, self.policy.context.clock.clone());
+            let limit = self.limit_from(clock.now());
+            let out = self.run_in_place(|| hit.suffer(operation, &clock, limit, body))?;
+            return out.ok_or(ResilienceError::Injected { operation });
+        }
+        self.run_in_place(body)
+    }
+
+    #[inline]
+    fn run_in_place<R>(&mut self, body: impl FnOnce() -> R) -> Result<R, ResilienceError> {
         self.begin_attempt();
         if self.policy.timeout.is_none() && self.cut_at() == Moment::NEVER {
             self.stage = Stage::Running;
@@ -330,15 +350,32 @@ impl Execution {
     {
         let began = self.now();
         let Some(limit) = self.limit_from(began) else { return self.attempt_in_place(body) };
+        let body = Body(body);
+        #[cfg(feature = "chaos")]
+        if let Some(hit) = self.draw_chaos() {
+            let (operation, clock) = (self.policy.operation, self.policy.context.clock.clone());
+            let suffers = move || hit.suffer(operation, &clock, Some(limit), || body.run());
+            let out = self.run_on_thread(began, limit, suffers)?;
+            return out.ok_or(ResilienceError::Injected { operation });
+        }
+        self.run_on_thread(began, limit, move || body.run())
+    }
+
+    fn run_on_thread<R: Send + 'static>(
+        &mut self,
+        began: Moment,
+        limit: Duration,
+        body: impl FnOnce() -> R + Send + 'static,
+    ) -> Result<R, ResilienceError> {
         self.begin_attempt();
-        let (surroundings, body) = (Surroundings::capture(), Body(body));
+        let surroundings = Surroundings::capture();
         let until = began.saturating_add(limit);
         // Given back when the work really ends.
         let slot = self.take_slot();
         self.stage = Stage::Running;
         let outcome = WORKERS.run(limit, move || {
             let _slot = slot;
-            surroundings.within(until, || body.run())
+            surroundings.within(until, body)
         });
         let panicked = matches!(outcome, pool::Outcome::Panicked(_));
         self.stage = if panicked { Stage::Running } else { Stage::Waiting };
@@ -471,7 +508,7 @@ impl Execution {
                     self.record_failure(verdict)
                 }
             }
-            Err(error) if error.is_timeout() => self.record_failure(Verdict::FAILURE),
+            Err(error) if error.is_timeout() || error.is_injected() => self.record_failure(Verdict::FAILURE),
             Err(error) if error.is_deadline_exceeded() => self.record_out_of_time(),
             Err(error) => self.record_refusal(error),
         }
@@ -895,6 +932,12 @@ impl<F: Future> Future for Attempt<'_, F> {
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let call = &mut **this.call;
+        #[cfg(feature = "chaos")]
+        if !call.chaos.is_over()
+            && let Err(instead) = std::task::ready!(call.poll_chaos(cx))
+        {
+            return Poll::Ready(Err(instead));
+        }
         let cut_at = call.cut_at();
         let ambient = (cut_at != Moment::NEVER).then(|| Ambient::enter(cut_at));
         call.stage = Stage::Running;
@@ -905,6 +948,41 @@ impl<F: Future> Future for Attempt<'_, F> {
             Poll::Ready(out) => Poll::Ready(Ok(out)),
             Poll::Pending if call.policy.timeout.is_none() && cut_at == Moment::NEVER => Poll::Pending,
             Poll::Pending => call.poll_limit(cx).map(Err),
+        }
+    }
+}
+
+#[cfg(feature = "chaos")]
+impl Execution {
+    /// What the attempt that begins has to suffer; tells of it.
+    fn draw_chaos(&self) -> Option<crate::chaos::Hit> {
+        let (operation, context) = (self.policy.operation, &self.policy.context);
+        let hit = context.chaos.draw(operation, self.policy.can_refuse, || context.luck())?;
+        for fault in hit.faults() {
+            self.tell(|| EventKind::FaultInjected { attempt: self.attempts, fault });
+        }
+        Some(hit)
+    }
+
+    fn begin_chaos(&mut self) {
+        let hit = self.draw_chaos();
+        self.chaos.begin(hit);
+    }
+
+    /// Ready when the function's turn has come, or with the error in its place.
+    fn poll_chaos(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), ResilienceError>> {
+        let limit = self.limit_from(self.now());
+        let (operation, clock) = (self.policy.operation, &self.policy.context.clock);
+        // A panic in here is the function's.
+        self.stage = Stage::Running;
+        let suffered = self.chaos.poll(cx, operation, clock, limit);
+        self.stage = Stage::Waiting;
+        match (suffered, limit) {
+            (Poll::Ready(Suffered::Over), _) => Poll::Ready(Ok(())),
+            (Poll::Ready(Suffered::Failed), _) => Poll::Ready(Err(ResilienceError::Injected { operation })),
+            (Poll::Ready(Suffered::PassedLimit), Some(limit)) => Poll::Ready(Err(self.cut_off(limit, limit))),
+            (_, Some(_)) => self.poll_limit(cx).map(Err),
+            (_, None) => Poll::Pending,
         }
     }
 }

@@ -8,6 +8,8 @@ pub mod __private;
 mod api;
 mod breaker;
 mod bulkhead;
+#[cfg(feature = "chaos")]
+pub mod chaos;
 mod circuit_breaker;
 mod clock;
 mod context;

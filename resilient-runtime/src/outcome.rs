@@ -62,9 +62,9 @@ pub trait Classify {
 }
 
 impl Classify for ResilienceError {
-    /// A timeout is transient; a refusal is permanent (asking again at once gets the same answer).
+    /// A timeout and an injected error are transient; a refusal is permanent (asking again at once gets the same answer).
     fn class(&self) -> Class {
-        if self.is_timeout() { Class::Transient } else { Class::Permanent }
+        if self.is_timeout() || self.is_injected() { Class::Transient } else { Class::Permanent }
     }
 
     fn retry_after(&self) -> Option<Duration> {

@@ -94,7 +94,7 @@ pub fn wrap_exhausted<R: WrapExhausted>(call: &Execution, out: R) -> R {
 /// [`refuse`], with `exhausted = "wrap"`: a last attempt that was cut off is a last attempt that failed.
 #[inline]
 pub fn refuse_exhausted<R: Guardable>(call: &Execution, error: ResilienceError) -> R {
-    if !(call.exhausted() && error.is_timeout()) {
+    if !(call.exhausted() && (error.is_timeout() || error.is_injected())) {
         return R::refuse(error);
     }
     let (operation, attempts) = (call.operation(), call.attempts());

@@ -86,6 +86,9 @@ pub(crate) struct Origins {
     pub(crate) profiles: BTreeMap<String, Settings>,
     /// By operation; `*` is every operation.
     pub(crate) overrides: BTreeMap<String, Settings>,
+    /// Somebody said that faults may be injected in a release build.
+    #[cfg(feature = "chaos")]
+    pub(crate) chaos_in_release: bool,
     pub(crate) understood: Option<Arc<Understood>>,
 }
 
@@ -293,7 +296,18 @@ impl Runtime {
         {
             self.report("configuration", errors.to_string());
         }
+        #[cfg(feature = "chaos")]
+        if fresh {
+            crate::chaos::adopt(&self.0.context, &understood.environment.chaos, sites().map(Site::operation));
+        }
         understood
+    }
+
+    /// What the variables say about faults, and their prefix.
+    #[cfg(feature = "chaos")]
+    pub(crate) fn chaos_variables(&self) -> (crate::chaos::Variables, String) {
+        let environment = &self.understood().environment;
+        (environment.chaos.clone(), environment.prefix.clone())
     }
 
     fn report(&self, operation: &'static str, message: String) {
@@ -475,6 +489,8 @@ impl Runtime {
         self.0.keyed_bulkheads.reset();
         self.0.budgets.reset();
         lock(&self.0.latencies).clear();
+        #[cfg(feature = "chaos")]
+        self.0.context.chaos.reset();
         self.forget_policies();
     }
 
@@ -497,7 +513,7 @@ fn key(site: &'static Site) -> usize {
 impl fmt::Debug for Origins {
     /// Variables may hold secrets: their number only.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { prefix, variables, profiles, overrides, understood: _ } = self;
+        let Self { prefix, variables, profiles, overrides, .. } = self;
         f.debug_struct("Origins")
             .field("prefix", prefix)
             .field("variables", &variables.as_ref().map(Vec::len))
@@ -522,6 +538,8 @@ impl Origins {
             None => Environment::from_process(),
         };
         let environment = environment.parse(self.prefix.as_deref(), &profiles, &operations);
+        #[cfg(feature = "chaos")]
+        let environment = environment.with_chaos(self.chaos_in_release);
         Understood { profiles, environment, overrides: self.overrides.clone() }
     }
 }

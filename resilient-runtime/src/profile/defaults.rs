@@ -64,7 +64,7 @@ impl Profiles {
 }
 
 /// A name as variables spell it: upper case, everything but letters and digits is `_`.
-pub(super) fn name_in_variables(name: &str) -> String {
+pub(crate) fn name_in_variables(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
 }
 

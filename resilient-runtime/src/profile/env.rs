@@ -10,6 +10,8 @@ use super::defaults::{DEFAULT, Profiles, name_in_variables};
 use super::param::{PARAMS, Param, Value, param, read_flag, read_retries};
 use super::problem::Problem;
 use super::settings::{Refused, Settings};
+#[cfg(feature = "chaos")]
+use crate::chaos::Variables as Chaos;
 
 /// The prefix of every variable, unless [`PREFIX_VARIABLE`] or the builder names another.
 pub(crate) const PREFIX: &str = "PYNOMALY";
@@ -182,11 +184,20 @@ pub(crate) struct Parsed {
     pub(super) enabled: Option<(bool, String)>,
     kinds: BTreeMap<String, Said>,
     operations: BTreeMap<String, Said>,
+    #[cfg(feature = "chaos")]
+    pub(crate) chaos: Chaos,
     /// What cannot be used, all of it.
     pub(crate) problems: Vec<Problem>,
 }
 
 impl Parsed {
+    /// With what is wrong about chaos, now that everything is known.
+    #[cfg(feature = "chaos")]
+    pub(crate) fn with_chaos(mut self, allowed_in_code: bool) -> Self {
+        self.chaos.conclude(&self.prefix, crate::chaos::RELEASE, allowed_in_code, &mut self.problems);
+        self
+    }
+
     /// The master switch, if it is written.
     #[cfg(test)]
     pub(crate) fn enabled(&self) -> Option<bool> {
@@ -270,6 +281,8 @@ impl Known<'_> {
             .max_by_key(|(n, _)| n.len())
         {
             let endings = self.endings.iter().map(|(ending, _)| ending.as_str());
+            #[cfg(feature = "chaos")]
+            let endings = endings.chain(Chaos::ENDINGS);
             let nearest = nearest(ending, endings).map(|ending| format!("OP_{name}_{ending}"));
             return Meaning::Unknown("no parameter has this name", nearest);
         }
@@ -289,12 +302,15 @@ impl Known<'_> {
             .flat_map(|kind| self.endings.iter().map(move |(ending, _)| format!("{kind}_{ending}")))
             .chain([ENABLED.to_owned()])
             .collect();
-        nearest(rest, names.iter().map(String::as_str))
+        let names = names.iter().map(String::as_str);
+        #[cfg(feature = "chaos")]
+        let names = names.chain(Chaos::NAMES);
+        nearest(rest, names)
     }
 }
 
 /// The most similar name, when at least half of it is the same.
-fn nearest<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
+pub(crate) fn nearest<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
     if unknown.len() > 200 {
         return None;
     }
@@ -329,7 +345,15 @@ pub(super) fn parse(pairs: &[Pair], prefix: &str, profiles: &Profiles, operation
             }
             continue;
         }
-        let (said, written) = match known.meaning(&rest) {
+        let meaning = known.meaning(&rest);
+        #[cfg(feature = "chaos")]
+        if let Meaning::Unknown(..) = meaning
+            && let Some(read) = parsed.chaos.read(&rest, &pair.name, pair.value.as_deref(), &known.operations)
+        {
+            parsed.problems.extend(read.err());
+            continue;
+        }
+        let (said, written) = match meaning {
             Meaning::Kind(kind, written) => (parsed.kinds.entry(kind).or_default(), written),
             Meaning::Operation(operation, written) => {
                 (parsed.operations.entry(operation).or_default(), written)

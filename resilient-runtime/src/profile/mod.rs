@@ -27,7 +27,13 @@ pub use settings::{
 };
 
 pub(crate) use defaults::Profiles;
+#[cfg(feature = "chaos")]
+pub(crate) use defaults::name_in_variables;
+#[cfg(feature = "chaos")]
+pub(crate) use env::nearest;
 pub(crate) use env::{Environment, Parsed};
 pub(crate) use explain::Subject;
 pub(crate) use param::check;
+#[cfg(feature = "chaos")]
+pub(crate) use param::read_flag;
 pub(crate) use resolve::{Layers, Request, Resolved, resolve};

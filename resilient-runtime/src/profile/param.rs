@@ -352,7 +352,7 @@ fn read_number(text: &str, allowed: &'static str) -> Result<f64, Refused> {
     text.parse().map_err(|_| Refused::new(wrong, allowed, text))
 }
 
-pub(super) fn read_flag(text: &str) -> Result<bool, Refused> {
+pub(crate) fn read_flag(text: &str) -> Result<bool, Refused> {
     match text.trim().to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" | "on" | "t" | "y" => Ok(true),
         "false" | "0" | "no" | "off" | "f" | "n" => Ok(false),

@@ -93,6 +93,14 @@ pub(crate) fn emit(event: &Event) {
         EventKind::ServiceHealthChanged { service, from, to } => {
             event!(target: TARGET, Level::WARN, operation, service, %from, %to, "service health changed");
         }
+        #[cfg(feature = "chaos")]
+        EventKind::ChaosStarted { chaos } => {
+            event!(target: TARGET, Level::WARN, operation, %chaos, "chaos is injected");
+        }
+        #[cfg(feature = "chaos")]
+        EventKind::FaultInjected { attempt, fault } => {
+            event!(target: TARGET, Level::INFO, operation, attempt, %fault, "fault injected");
+        }
         EventKind::BadConfiguration { message } => {
             event!(target: TARGET, Level::ERROR, operation, problem = %message, "bad configuration");
         }

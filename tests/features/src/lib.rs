@@ -1,0 +1,1 @@
+//! What only a feature of the library brings, a file each in `tests`.
