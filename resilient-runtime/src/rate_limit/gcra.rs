@@ -69,6 +69,8 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const MS: u64 = 1_000_000;
@@ -131,6 +133,33 @@ mod tests {
                 let _ = slowest.credible(full_at, now, Duration::MAX);
                 let _ = slowest.full_at(slowest.taken(full_at, now), now);
                 let _ = slowest.available(full_at, now);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_span_ever_holds_more_than_the_burst_and_the_rate(
+            rate in 1_u32..9,
+            burst in 1_u32..9,
+            calls in prop::collection::vec((0_u64..400, 1_u32..4, 0_u64..1_500), 1..80),
+        ) {
+            let pace = Pace::new(rate, Duration::from_secs(1), burst);
+            let (mut full_at, mut now, mut granted) = (Moment::ZERO, Moment::ZERO, Vec::new());
+            for (passing, permits, longest) in calls {
+                now = now.saturating_add(Duration::from_millis(passing));
+                let longest = Duration::from_millis(longest);
+                if let Decision::Granted { state, wait } = pace.decide(full_at, now, permits, longest) {
+                    prop_assert!(wait <= longest);
+                    full_at = state;
+                    granted.extend((0..permits).map(|_| now.saturating_add(wait)));
+                }
+            }
+            for (n, from) in granted.iter().enumerate() {
+                for (m, until) in granted.iter().enumerate().skip(n) {
+                    let saved_up = until.since(*from).as_secs_f64() * f64::from(rate);
+                    prop_assert!((m - n + 1) as f64 <= f64::from(burst) + saved_up + 1e-6);
+                }
             }
         }
     }
