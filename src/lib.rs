@@ -13,16 +13,16 @@ pub use resilient_runtime::__private;
 pub use resilient_runtime::chaos;
 #[doc(inline)]
 pub use resilient_runtime::{
-    Algorithm, AnyResult, Backoff, BreakerConfig, BreakerSnapshot, Budget, Builder, Bulkhead, BulkheadConfig,
-    BulkheadPermit, BulkheadSnapshot, CircuitBreaker, Class, Classify, ConfigErrors, Conflict, Counts,
-    Deadline, ErrorKind, Event, EventKind, Explanation, HealthConfig, HealthStatus, Hedge, HedgeDelay,
-    IllegalTransition, IntoAlgorithm, IntoBackoff, IntoBudget, IntoDuration, IntoHedgeDelay, IntoJitter,
-    IntoWindow, InvalidGrpcTimeout, Jitter, KeyedBreakers, OFF, Operation, OperationBuilder, Permit, Problem,
-    RateLimitConfig, RateLimiter, RateLimiterSnapshot, Refused, ResilienceError, ResilienceHealth,
-    ResilientOperation, RetryBudget, RetryPolicy, Returning, Row, ServiceHealth, ServiceMetrics,
-    ServiceStatistics, ServiceThresholds, Settings, Source, State, StopReason, Subscription, Takes,
-    TimeoutPolicy, TripReason, UnknownBreaker, UnknownOperation, UnknownService, Window, WindowSnapshot,
-    WithDeadline, WorkerThreads, WorstCase, breaker, breakers, builder, bulkhead, explain, init,
-    keyed_breaker, keyed_breakers, operations, rate_limiter, reset_resilience_state, resilience_health,
+    Algorithm, AnyResult, AsyncFallbackChain, Backoff, BreakerConfig, BreakerSnapshot, Budget, Builder,
+    Bulkhead, BulkheadConfig, BulkheadPermit, BulkheadSnapshot, CircuitBreaker, Class, Classify,
+    ConfigErrors, Conflict, Counts, Deadline, ErrorKind, Event, EventKind, Explanation, FallbackChain,
+    HealthConfig, HealthStatus, Hedge, HedgeDelay, IllegalTransition, IntoAlgorithm, IntoBackoff, IntoBudget,
+    IntoDuration, IntoHedgeDelay, IntoJitter, IntoWindow, InvalidGrpcTimeout, Jitter, KeyedBreakers, OFF,
+    Operation, OperationBuilder, Permit, Problem, RateLimitConfig, RateLimiter, RateLimiterSnapshot, Refused,
+    ResilienceError, ResilienceHealth, ResilientOperation, RetryBudget, RetryPolicy, Returning, Row,
+    ServiceHealth, ServiceMetrics, ServiceStatistics, ServiceThresholds, Settings, Source, State, StopReason,
+    Subscription, Takes, TimeoutPolicy, TripReason, UnknownBreaker, UnknownOperation, UnknownService, Window,
+    WindowSnapshot, WithDeadline, WorkerThreads, WorstCase, breaker, breakers, builder, bulkhead, explain,
+    init, keyed_breaker, keyed_breakers, operations, rate_limiter, reset_resilience_state, resilience_health,
     service_health, subscribe, testing, validate,
 };

@@ -3,15 +3,12 @@
 use std::future::Future;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::task::{Context as TaskContext, Poll};
 use std::thread;
 use std::time::Duration;
 
-use pin_project_lite::pin_project;
-
+use crate::caught::Caught;
 use crate::clock::Moment;
 use crate::context::Context;
 use crate::error::ResilienceError;
@@ -41,7 +38,7 @@ use crate::timeout::pool::{Lent, MAX_WORKERS};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> std::io::Result<()> {
 /// let hedge = Hedge::new(Duration::from_millis(100)).with_max_hedges(2);
-/// let answer = hedge.call_async(async || fetch().await).await?;
+/// let answer = hedge.call_async(fetch).await?;
 /// assert_eq!(answer, 42);
 /// # Ok(())
 /// # }
@@ -120,7 +117,10 @@ impl Hedge {
     /// # Panics
     ///
     /// When the operation does, and where it has to wait outside a tokio runtime with time enabled.
-    pub async fn call_async<T, E>(&self, operation: impl AsyncFn() -> Result<T, E>) -> Result<T, E> {
+    pub async fn call_async<T, E, F>(&self, operation: impl Fn() -> F) -> Result<T, E>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
         self.call_async_judged(operation, |answer| answer.is_err().then_some(Class::Transient)).await
     }
 
@@ -153,11 +153,14 @@ impl Hedge {
     /// # Panics
     ///
     /// As [`Hedge::call_async`].
-    pub async fn call_async_judged<T, E>(
+    pub async fn call_async_judged<T, E, F>(
         &self,
-        operation: impl AsyncFn() -> Result<T, E>,
+        operation: impl Fn() -> F,
         judge: impl Fn(&Result<T, E>) -> Option<Class>,
-    ) -> Result<T, E> {
+    ) -> Result<T, E>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
         let (delay, max_hedges) = self.limits();
         let measure = self.measure();
         let mut starts = Starts::new(self);
@@ -215,7 +218,7 @@ impl Hedge {
         let mut starts = Starts::new(self);
         let lane = |number| {
             starts.tell(number);
-            Caught { operation: operations.next().expect("a race starts no more lanes than it has") }
+            Caught::new(operations.next().expect("a race starts no more lanes than it has"))
         };
         let delay = self.known_delay().unwrap_or(Duration::MAX);
         let others = u32::try_from(others).unwrap_or(u32::MAX);
@@ -472,24 +475,4 @@ where
         // Nobody may wait for it any more: it is dropped here then.
         let _ = answers.send((number, catch_unwind(AssertUnwindSafe(work))));
     })
-}
-
-pin_project! {
-    /// An operation whose panic is an answer.
-    struct Caught<F> {
-        #[pin]
-        operation: F,
-    }
-}
-
-impl<T, E, F: Future<Output = Result<T, E>>> Future for Caught<F> {
-    type Output = Ended<T, E>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
-        let operation = self.project().operation;
-        match catch_unwind(AssertUnwindSafe(|| operation.poll(cx))) {
-            Ok(polled) => polled.map(Ok),
-            Err(payload) => Poll::Ready(Err(payload)),
-        }
-    }
 }

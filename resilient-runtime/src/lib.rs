@@ -8,6 +8,7 @@ pub mod __private;
 mod api;
 mod breaker;
 mod bulkhead;
+mod caught;
 #[cfg(feature = "chaos")]
 pub mod chaos;
 mod circuit_breaker;
@@ -18,6 +19,7 @@ mod deadline;
 mod error;
 mod event;
 mod execution;
+mod fallback_chain;
 mod family;
 mod health;
 mod hedge;
@@ -50,6 +52,7 @@ pub use circuit_breaker::{CircuitBreaker, IllegalTransition, Permit};
 pub use deadline::{Deadline, InvalidGrpcTimeout, WithDeadline};
 pub use error::{ErrorKind, ResilienceError};
 pub use event::{Event, EventKind, Subscription};
+pub use fallback_chain::{AsyncFallbackChain, FallbackChain};
 pub use health::{
     HealthConfig, HealthStatus, KeyedBreakers, ResilienceHealth, ServiceHealth, ServiceMetrics,
     ServiceStatistics, ServiceThresholds, WorkerThreads,

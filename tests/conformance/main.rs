@@ -9,6 +9,7 @@ mod cb;
 mod co;
 mod ex;
 mod fb;
+mod hg;
 mod ho;
 mod rl;
 mod rt;
