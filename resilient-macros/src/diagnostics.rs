@@ -12,11 +12,28 @@ pub(crate) struct Errors(Vec<syn::Error>);
 impl Errors {
     /// A mistake at these tokens.
     pub(crate) fn at(&mut self, tokens: impl ToTokens, message: impl Display) {
-        self.0.push(syn::Error::new_spanned(tokens, message));
+        self.push(syn::Error::new_spanned(tokens, message));
     }
 
+    /// The same said at the same place is one mistake: each method of a block finds those of the block's own list.
     pub(crate) fn push(&mut self, error: syn::Error) {
-        self.0.push(error);
+        let same =
+            |known: &syn::Error| place(known) == place(&error) && known.to_string() == error.to_string();
+        if !self.0.iter().any(same) {
+            self.0.push(error);
+        }
+    }
+
+    /// Takes over what another list has.
+    pub(crate) fn append(&mut self, others: Self) {
+        for error in others.0 {
+            self.push(error);
+        }
+    }
+
+    /// What the first mistake says.
+    pub(crate) fn first(&self) -> Option<String> {
+        self.0.first().map(ToString::to_string)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -32,6 +49,14 @@ impl Errors {
     pub(crate) fn messages(&self) -> Vec<String> {
         self.0.iter().flat_map(|error| error.clone().into_iter().map(|one| one.to_string())).collect()
     }
+}
+
+/// Line and column; outside the compiler there is none.
+fn place(error: &syn::Error) -> Option<(usize, usize)> {
+    proc_macro::is_available().then(|| {
+        let span = error.span().unwrap();
+        (span.line(), span.column())
+    })
 }
 
 /// "`a`, `b` or `c`".

@@ -5,7 +5,10 @@ use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Attribute, ExprPath, FnArg, Pat, Path, ReceiverKind, Type, TypeInfer};
 
-use crate::item::{FutureTail, GuardedFn, Shape, cfgs, each_binding, erase_opaque, is_plain, is_reference};
+use crate::item::{
+    FutureTail, GuardedFn, Owner, Shape, cfgs, each_binding, erase_opaque, is_plain, is_reference,
+};
+use crate::paths::Paths;
 use crate::plan::{Capture, Fallback, Health, Judgement, Plan, RetryOnly, Setting, TimeLimit};
 
 /// Prints the guarded function.
@@ -49,10 +52,10 @@ use crate::plan::{Capture, Fallback, Health, Judgement, Plan, RetryOnly, Setting
 /// the future is `Send` where `order` is; and it tells the block what it returns.
 pub(crate) fn expand(function: GuardedFn, plan: &Plan, imports: &[Path]) -> TokenStream {
     let site = Span::mixed_site();
-    let GuardedFn { attrs, vis, defaultness, mut sig, body } = function;
+    let GuardedFn { attrs, vis, defaultness, mut sig, body, owner } = function;
     let output = Output::of(plan, &sig);
     let mut arguments = Arguments::new(plan, &mut sig.inputs);
-    let statics = statics(plan, &sig.ident, imports);
+    let statics = statics(plan, &sig.ident, owner.as_ref(), imports);
     let body = match &plan.shape {
         Shape::Sync | Shape::Async => {
             let call = call(plan, &output, &arguments, &body);
@@ -100,6 +103,14 @@ fn uses(imports: &[Path]) -> TokenStream {
 pub(crate) fn used(imports: &[Path]) -> TokenStream {
     let imports = uses(imports);
     quote_spanned!(Span::mixed_site()=> const _: () = { #imports };)
+}
+
+/// Items that are there under the conditions of another.
+pub(crate) fn under(conditions: &[Attribute], items: TokenStream) -> TokenStream {
+    if conditions.is_empty() || items.is_empty() {
+        return items;
+    }
+    quote_spanned!(Span::mixed_site()=> #(#conditions)* const _: () = { #items };)
 }
 
 fn in_braces(tokens: TokenStream, span: Span) -> Group {
@@ -356,12 +367,17 @@ fn fit(plan: &Plan, pat: &mut Pat, hoisted: bool) {
 }
 
 /// The function's place in the list of all guarded functions, with what was written.
-fn statics(plan: &Plan, ident: &Ident, imports: &[Path]) -> TokenStream {
+fn statics(plan: &Plan, ident: &Ident, owner: Option<&Owner>, imports: &[Path]) -> TokenStream {
     let site = Span::mixed_site();
     let private = plan.paths.private(site);
     let name = syn::ext::IdentExt::unraw(ident).to_string();
     let mut spec = TokenStream::new();
     let mut add = |tokens: TokenStream| spec.extend(tokens);
+    if let Some(Owner { name, .. }) = owner {
+        add(quote_spanned!(site=> .owner(#name)));
+    }
+    // The attribute's line is the block's.
+    let line = line(owner.map_or(site, |_| ident.span()));
     if plan.is_async() {
         add(quote_spanned!(site=> .asynchronous()));
     }
@@ -437,10 +453,50 @@ fn statics(plan: &Plan, ident: &Ident, imports: &[Path]) -> TokenStream {
         #uses
         #import
         static __RESILIENT_SITE: #private::Site = #private::Site::new(
-            #private::Spec::new(#name, ::core::module_path!(), ::core::file!(), ::core::line!()) #spec
+            #private::Spec::new(#name, ::core::module_path!(), ::core::file!(), #line) #spec
         );
         #private::inventory::submit! { #private::Listed(&__RESILIENT_SITE) }
     }
+}
+
+/// The line of what stands at `span`; of the whole expansion where that is ours.
+fn line(span: Span) -> TokenStream {
+    quote_spanned!(span=> ::core::line!())
+}
+
+/// Why nothing guards a method of a guarded block, kept beside the block.
+#[derive(Debug)]
+pub(crate) struct Skipped {
+    /// Decide whether it is there at all.
+    pub(crate) cfgs: Vec<Attribute>,
+    pub(crate) ident: Ident,
+    pub(crate) reason: String,
+}
+
+impl Skipped {
+    pub(crate) fn new(attrs: &[Attribute], ident: &Ident, reason: impl Into<String>) -> Self {
+        Self { cfgs: cfgs(attrs), ident: ident.clone(), reason: reason.into() }
+    }
+}
+
+pub(crate) fn skipped(methods: &[Skipped], paths: &Paths, owner: &Owner) -> TokenStream {
+    let site = Span::mixed_site();
+    let (private, import, owner) = (paths.private(site), paths.import(), &owner.name);
+    let listed = methods.iter().map(|Skipped { cfgs, ident, reason }| {
+        let (name, line) = (syn::ext::IdentExt::unraw(ident).to_string(), line(ident.span()));
+        quote_spanned! {site=>
+            #(#cfgs)*
+            const _: () = {
+                #import
+                #private::inventory::submit! {
+                    #private::Unguarded::new(
+                        #owner, #name, ::core::module_path!(), ::core::file!(), #line, #reason
+                    )
+                }
+            };
+        }
+    });
+    listed.collect()
 }
 
 fn chain(settings: &[Setting]) -> TokenStream {

@@ -5,8 +5,8 @@ use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::{
-    AttrStyle, Attribute, FnArg, GenericArgument, GenericParam, Pat, PatIdent, PathArguments, Receiver,
-    ReceiverKind, ReturnType, Signature, Token, Type, TypeParamBound, Visibility, braced,
+    AttrStyle, Attribute, FnArg, GenericArgument, GenericParam, Generics, Pat, PatIdent, PathArguments,
+    Receiver, ReceiverKind, ReturnType, Signature, Token, Type, TypeParamBound, Visibility, braced,
 };
 
 /// A function with a body.
@@ -18,6 +18,17 @@ pub(crate) struct GuardedFn {
     pub(crate) defaultness: Option<Token![default]>,
     pub(crate) sig: Signature,
     pub(crate) body: Group,
+    /// Known where the attribute stands on the block around it.
+    pub(crate) owner: Option<Owner>,
+}
+
+/// The type or trait a method belongs to.
+#[derive(Clone, Debug)]
+pub(crate) struct Owner {
+    /// Without its generics.
+    pub(crate) name: String,
+    /// Its type parameters.
+    pub(crate) types: Vec<Ident>,
 }
 
 impl Parse for GuardedFn {
@@ -27,10 +38,7 @@ impl Parse for GuardedFn {
         let defaultness = input.parse()?;
         let sig: Signature = input.parse()?;
         if input.peek(Token![;]) {
-            return Err(syn::Error::new_spanned(
-                &sig.ident,
-                format!("`{}` has no body to guard; write the attribute where it is implemented", sig.ident),
-            ));
+            return Err(no_body(&sig.ident));
         }
         let content;
         let brace = braced!(content in input);
@@ -41,13 +49,21 @@ impl Parse for GuardedFn {
         }
         let mut body = Group::new(Delimiter::Brace, content.parse()?);
         body.set_span(brace.span.join());
-        Ok(Self { attrs, vis, defaultness, sig, body })
+        Ok(Self { attrs, vis, defaultness, sig, body, owner: None })
     }
+}
+
+/// That there is nothing to guard.
+pub(crate) fn no_body(function: &Ident) -> syn::Error {
+    syn::Error::new_spanned(
+        function,
+        format!("`{function}` has no body to guard; write the attribute where it is implemented"),
+    )
 }
 
 impl ToTokens for GuardedFn {
     fn to_tokens(&self, tokens: &mut TokenStream) {
-        let Self { attrs, vis, defaultness, sig, body } = self;
+        let Self { attrs, vis, defaultness, sig, body, owner: _ } = self;
         for attr in attrs {
             attr.to_tokens(tokens);
         }
@@ -58,14 +74,17 @@ impl ToTokens for GuardedFn {
     }
 }
 
+pub(crate) const IMPL: &str = "an `impl` block";
+pub(crate) const TRAIT: &str = "a trait";
+
 /// What an item that is no function is called, with the token that says so.
 pub(crate) fn other_item(item: &TokenStream) -> Option<(Ident, &'static str)> {
     const ITEMS: [(&str, &str); 11] = [
         ("struct", "a struct"),
         ("enum", "an enum"),
         ("union", "a union"),
-        ("impl", "an `impl` block"),
-        ("trait", "a trait"),
+        ("impl", IMPL),
+        ("trait", TRAIT),
         ("mod", "a module"),
         ("static", "a static"),
         ("type", "a type alias"),
@@ -309,18 +328,29 @@ impl GuardedFn {
         names
     }
 
-    /// Names of the type parameters of the function itself.
+    /// Names of the type parameters, as far as they are known.
     pub(crate) fn type_parameters(&self) -> Vec<&Ident> {
-        self.sig
-            .generics
-            .params
-            .iter()
-            .filter_map(|param| match param {
-                GenericParam::Type(param) => Some(&param.ident),
-                _ => None,
-            })
-            .collect()
+        let outer = self.owner.iter().flat_map(|owner| &owner.types);
+        outer.chain(type_parameters(&self.sig.generics)).collect()
     }
+
+    /// Why what it returns, now or as a future, is not taken for a `Result`: it goes by the name.
+    pub(crate) fn returns_no_result(&self) -> Option<String> {
+        let Some(written) = self.output() else { return Some("it returns nothing".to_owned()) };
+        let output = future_output(written);
+        match last_segment(output.as_ref().unwrap_or(written)) {
+            Some((name, _)) if name.ends_with("Result") => None,
+            Some((name, _)) => Some(format!("it returns `{name}`, not a `Result`")),
+            None => Some("it returns no `Result`".to_owned()),
+        }
+    }
+}
+
+pub(crate) fn type_parameters(generics: &Generics) -> impl Iterator<Item = &Ident> {
+    generics.params.iter().filter_map(|param| match param {
+        GenericParam::Type(param) => Some(&param.ident),
+        _ => None,
+    })
 }
 
 /// The attributes that decide whether something is there at all.
@@ -467,7 +497,7 @@ pub(crate) fn use_of(tokens: &TokenStream, ident: &Ident) -> Option<Ident> {
 }
 
 /// The last segment of a path type: its name and its type arguments.
-fn last_segment(ty: &Type) -> Option<(String, Vec<&Type>)> {
+pub(crate) fn last_segment(ty: &Type) -> Option<(String, Vec<&Type>)> {
     let Type::Path(path) = ty else { return None };
     let last = path.path.segments.last()?;
     let types = match &last.arguments {

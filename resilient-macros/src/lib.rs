@@ -7,9 +7,11 @@
 
 mod args;
 mod attributes;
+mod block;
 mod diagnostics;
 mod expand;
 mod guard;
+mod inherit;
 mod item;
 mod paths;
 mod plan;
@@ -63,8 +65,8 @@ macro_rules! profiles {
 attributes! {
     /// Guards a function with retries, a circuit breaker and a time limit, and whatever its keys add.
     ///
-    /// Works on sync and async functions, methods, trait methods with a body, `#[async_trait]` methods and functions
-    /// that return a boxed or `impl` future. The function returns `Result<T, E>` with `E: From<ResilienceError>`, or
+    /// Works on sync and async functions, methods, trait methods with a body, `#[async_trait]` methods, functions
+    /// that return a boxed or `impl` future, and on whole `impl` blocks and traits. The function returns `Result<T, E>` with `E: From<ResilienceError>`, or
     /// has a `fallback`, or only layers that never refuse.
     ///
     /// The layers, outermost first: fallback, deadline, retry, hedge, circuit breaker, rate limit, attempt time limit,
@@ -96,6 +98,52 @@ attributes! {
     #[doc = include_str!("../docs/operation.md")]
     ///
     #[doc = include_str!("../docs/switches.md")]
+    ///
+    /// # On an `impl` block or a trait
+    ///
+    /// Any of the attributes, stacked or not, guards every method with a body that returns something whose name ends in
+    /// `Result`, now or as a future. A method's own attributes win key by key: `#[api_resilient]` makes it another kind of
+    /// operation, `#[resilient(max_attempts = 1)]` changes a number, `#[circuit_breaker]` adds a layer, and a method that
+    /// has one of them is guarded whatever it returns. `operation_name` and `clone` are written on methods only; a `name`
+    /// on the block is one breaker for all of them.
+    ///
+    /// | Key | Value | Default |
+    /// |---|---|---|
+    /// | `skip` | `#[resilient(skip)]` on a method leaves it out | |
+    ///
+    /// The trap: constructors, `const fn`s, methods that return no `Result` and methods made by a macro inside the block
+    /// are left alone without a word; `resilient::skipped()` lists them with the reason, macros' methods aside.
+    ///
+    /// ```
+    /// use resilient::{database_resilient, resilient};
+    ///
+    /// struct Users;
+    ///
+    /// #[database_resilient(max_attempts = 4)]
+    /// impl Users {
+    ///     fn new() -> Self {
+    ///         Self
+    ///     }
+    ///
+    ///     async fn get(&self, id: u64) -> std::io::Result<String> {
+    ///         Ok(format!("user {id}"))
+    ///     }
+    ///
+    ///     #[resilient(max_attempts = 1)]
+    ///     async fn rename(&self, id: u64, name: &str) -> std::io::Result<String> {
+    ///         Ok(format!("user {id} is {name}"))
+    ///     }
+    ///
+    ///     #[resilient(skip)]
+    ///     fn cached(&self) -> std::io::Result<Vec<String>> {
+    ///         Ok(vec![])
+    ///     }
+    /// }
+    ///
+    /// assert!(Users::new().cached().unwrap().is_empty());
+    /// let reasons: Vec<_> = resilient::skipped().iter().map(|method| method.reason).collect();
+    /// assert_eq!(reasons, ["`#[resilient(skip)]` says so", "it returns `Self`, not a `Result`"]);
+    /// ```
     ///
     /// # The traps
     ///

@@ -20,29 +20,53 @@ use crate::plan::{
     Breaker, Capture, Fallback, Health, Judgement, Named, Plan, Retry, RetryOnly, Setting, TimeLimit,
 };
 
-/// Decides everything, or reports everything that stands against it.
+/// Decides everything about a function of its own, or reports everything that stands against it.
 pub(crate) fn validate(
     written: &[Written],
     args: Args,
     function: &GuardedFn,
     errors: &mut Errors,
 ) -> Option<Plan> {
+    let layers = policy(written, &args, errors);
+    let plan = fit(written, args, &layers, function, errors)?;
+    set_once(&plan, &[], function, errors);
+    errors.is_empty().then_some(plan)
+}
+
+/// What is wrong with the list, whatever it stands on.
+pub(crate) fn policy(written: &[Written], args: &Args, errors: &mut Errors) -> Layers {
     attributes(written, errors);
-    let shape = signature(function, errors);
-    let layers = Layers::of(written, &args, errors);
-    missing_layers(&layers, &args, errors);
-    texts_and_times(&args, errors);
-    numbers(&args, errors);
-    contradictions(&args, errors);
-    needed(written, &layers, &args, errors);
+    if let Some(skip) = &args.skip {
+        errors.at(
+            &skip.key,
+            "`skip` leaves a method out where the whole `impl` block or trait is guarded; \
+             here nothing else guards it, so remove the attribute",
+        );
+    }
+    let layers = Layers::of(written, args, errors);
+    missing_layers(&layers, args, errors);
+    texts_and_times(args, errors);
+    numbers(args, errors);
+    contradictions(args, errors);
+    needed(written, &layers, args, errors);
     if layers.has(Layer::Health) && !args.has("service") && !args.has("service_name") {
         for health in written.iter().filter(|attribute| attribute.asks_for(Layer::Health)) {
             let name = health.word.name;
             errors.at(&health.place, format!("`#[{name}]` names the service: `#[{name}(\"external_api\")]`"));
         }
     }
+    layers
+}
 
-    let shape = shape?;
+/// Makes the plan for one function; what stands against it goes to `errors`, and none of that to the list alone.
+pub(crate) fn fit(
+    written: &[Written],
+    args: Args,
+    layers: &Layers,
+    function: &GuardedFn,
+    errors: &mut Errors,
+) -> Option<Plan> {
+    let shape = signature(function, errors)?;
     let limit = if layers.has(Layer::Timeout) {
         let asked = asked_for_time(written, &args);
         time_limit(function, &shape, args.timeout_mode.as_ref(), asked, errors)
@@ -71,17 +95,16 @@ pub(crate) fn validate(
     let runs =
         Runs { again: runs_again, side_by_side: layers.has(Layer::Hedge), handed_on: !fallbacks.is_empty() };
     let captures = captures(bindings, &shape, limit, runs, &args, function);
-    let plan = plan(written, args, &layers, shape, limit, captures);
-    set_once(&plan, function, errors);
-    errors.is_empty().then_some(plan)
+    Some(plan(written, args, layers, shape, limit, captures))
 }
 
-/// A setting belongs to the function, not to a call of it.
-fn set_once(plan: &Plan, function: &GuardedFn, errors: &mut Errors) {
+/// A setting belongs to the function, not to a call of it; one that is `inherited` cannot mean an argument.
+pub(crate) fn set_once(plan: &Plan, inherited: &[Ident], function: &GuardedFn, errors: &mut Errors) {
     let arguments = function.arguments();
     let health = plan.health.iter().flat_map(|health| &health.settings);
     for Setting { key, value, .. } in plan.settings.iter().chain(health) {
-        for used in arguments.iter().filter_map(|argument| use_of(value, argument)) {
+        let own = if inherited.contains(key) { &[] } else { arguments.as_slice() };
+        for used in own.iter().filter_map(|argument| use_of(value, argument)) {
             let what = if used == "self" { "`self`".to_owned() } else { format!("the argument `{used}`") };
             errors.at(&used, format!("`{key}` is set once for all calls; it cannot use {what}"));
         }
@@ -94,8 +117,23 @@ fn set_once(plan: &Plan, function: &GuardedFn, errors: &mut Errors) {
     }
 }
 
+/// Why a written time limit asks for a mode: `function` is sync and stays on its caller's thread.
+pub(crate) fn needs_a_mode(
+    written: &[Written],
+    args: &Args,
+    layers: &Layers,
+    function: &GuardedFn,
+) -> Option<String> {
+    let asked = match args.timeout_mode.as_ref().map(|mode| mode.value) {
+        None => asked_for_time(written, args).is_some(),
+        Some(mode) => mode == TimeoutMode::Thread,
+    };
+    let asked = asked && layers.has(Layer::Timeout) && matches!(function.shape(), Ok(Shape::Sync));
+    asked.then(|| stays_here(function)).flatten().map(|(_, why)| why)
+}
+
 /// The layers to generate. What is written decides; the environment only tunes numbers.
-struct Layers(Vec<Layer>);
+pub(crate) struct Layers(Vec<Layer>);
 
 impl Layers {
     fn of(written: &[Written], args: &Args, errors: &mut Errors) -> Self {
@@ -138,7 +176,7 @@ impl Layers {
         Self(layers)
     }
 
-    fn has(&self, layer: Layer) -> bool {
+    pub(crate) fn has(&self, layer: Layer) -> bool {
         self.0.contains(&layer)
     }
 }
@@ -389,6 +427,17 @@ fn needed(written: &[Written], layers: &Layers, args: &Args, errors: &mut Errors
         let own = own.map(|own| (own.place.clone(), format!("#[{}]", own.word.name)));
         own.chain(key.map(|key| (key.to_token_stream(), key.to_string()))).collect()
     };
+    if layers.has(Layer::Hedge)
+        && let Some(place) = hedge_place(written, args)
+    {
+        let idempotent = args.idempotent.as_ref().is_some_and(|idempotent| idempotent.value.0);
+        if !idempotent && (args.idempotent.is_some() || !args.has("idempotent")) {
+            errors.at(
+            args.idempotent.key().map_or_else(|| place.clone(), ToTokens::to_token_stream),
+            "`hedge` runs the body more than once at the same time; write `idempotent = true` if that is safe",
+        );
+        }
+    }
     if layers.has(Layer::RateLimit) && !args.has("rate") {
         let asked = args.rate_limit.key().or(args.enable_rate_limit.key());
         for (place, name) in places(Layer::RateLimit, asked) {
@@ -415,6 +464,13 @@ fn needed(written: &[Written], layers: &Layers, args: &Args, errors: &mut Errors
     }
 }
 
+/// Where a hedge was asked for.
+fn hedge_place(written: &[Written], args: &Args) -> Option<TokenStream> {
+    let own = written.iter().find(|attribute| attribute.asks_for(Layer::Hedge));
+    let asked = args.hedge.key().or(args.enable_hedge.key()).map(ToTokens::to_token_stream);
+    asked.or_else(|| own.map(|own| own.place.clone()))
+}
+
 /// The key of whatever makes a fallback, if there is one.
 fn fallback_key(args: &Args) -> Option<&Ident> {
     args.fallback.key().or(args.fallback_chain.key()).or(args.fallback_value.key())
@@ -431,7 +487,7 @@ fn fallback_paths(args: &Args) -> Vec<(&Ident, &ExprPath)> {
 const RATES: &[&str] = &["failure_rate", "slow_call_rate"];
 
 /// Where, and under which name, the author asked for a time limit; a profile's own is nobody's wish.
-fn asked_for_time(written: &[Written], args: &Args) -> Option<(TokenStream, String)> {
+pub(crate) fn asked_for_time(written: &[Written], args: &Args) -> Option<(TokenStream, String)> {
     let own = written.iter().find(|attribute| attribute.asks_for(Layer::Timeout) && !attribute.word.whole);
     let place =
         args.timeout.key().map(ToTokens::to_token_stream).or_else(|| own.map(|own| own.place.clone()))?;
@@ -563,8 +619,10 @@ fn plan(
         fallback_chain,
         fallback_on,
         clones: _,
+        skip: _,
         krate,
         spoilt: _,
+        inherited: _,
     } = args;
     let paths = Paths::new(krate.map(|krate| krate.value));
     let profile = written.iter().find_map(|attribute| attribute.word.profile);
@@ -918,16 +976,7 @@ fn unchanged_receiver(function: &GuardedFn, errors: &mut Errors) {
 /// What cannot be done twice at the same time.
 fn hedgeable(written: &[Written], args: &Args, function: &GuardedFn, shape: &Shape, errors: &mut Errors) {
     let name = &function.sig.ident;
-    let own = written.iter().find(|attribute| attribute.asks_for(Layer::Hedge)).map(|own| own.place.clone());
-    let asked = args.hedge.key().or(args.enable_hedge.key()).map(ToTokens::to_token_stream);
-    let Some(place) = asked.or(own) else { return };
-    let idempotent = args.idempotent.as_ref().is_some_and(|idempotent| idempotent.value.0);
-    if !idempotent && (args.idempotent.is_some() || !args.has("idempotent")) {
-        errors.at(
-            args.idempotent.key().map_or_else(|| place.clone(), ToTokens::to_token_stream),
-            "`hedge` runs the body more than once at the same time; write `idempotent = true` if that is safe",
-        );
-    }
+    let Some(place) = hedge_place(written, args) else { return };
     if matches!(shape, Shape::Sync) {
         errors.at(
             &place,

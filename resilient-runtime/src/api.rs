@@ -115,7 +115,8 @@ pub fn validate() -> Result<(), ConfigErrors> {
 ///
 /// # Errors
 ///
-/// [`UnknownOperation`], which lists the names there are.
+/// [`UnknownOperation`], which lists the names there are. For a method that the attribute on its `impl` block or trait
+/// leaves unguarded, named by its path or the end of it (`UserRepository::new`), it says why.
 pub fn explain(operation: &str) -> Result<Explanation, UnknownOperation> {
     let known = || sites().map(Site::operation).collect();
     let site = sites().find(|site| site.operation() == operation);
@@ -143,7 +144,8 @@ pub struct Operation {
     pub is_async: bool,
 }
 
-/// Every annotated function of the program, called or not, by name.
+/// Every annotated function of the program, called or not, by name. What an attribute on an `impl` block or trait left
+/// out is in [`skipped`](crate::skipped).
 pub fn operations() -> Vec<Operation> {
     let mut operations: Vec<_> = sites()
         .map(|site| {
@@ -151,7 +153,7 @@ pub fn operations() -> Vec<Operation> {
             Operation {
                 name,
                 operation_type: spec.operation_type,
-                function: format!("{}::{}", spec.module, spec.function),
+                function: spec.path_in_code(),
                 location: format!("{}:{}", spec.file, spec.line),
                 attributes: spec.attributes().collect(),
                 breaker: spec.breaker_name_of(name),

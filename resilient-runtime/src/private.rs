@@ -17,6 +17,7 @@ pub use crate::profile::OFF;
 pub use crate::profile::Settings;
 pub use crate::retry::{Backoff, Budget, Jitter};
 pub use crate::site::{Listed, Site, Spec};
+pub use crate::skipped::Unguarded;
 pub use crate::timeout::{CrossesThreads, TimeoutMode};
 pub use inventory;
 

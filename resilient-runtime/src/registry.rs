@@ -11,6 +11,7 @@ use crate::bulkhead::{BulkheadConfig, BulkheadCore};
 use crate::context::Context;
 use crate::rate_limit::{RateLimitConfig, RateLimiterCore};
 use crate::retry::{Budget, BudgetCore};
+use crate::skipped::{Skipped, skipped_as};
 
 /// Who asked for it first: `src/db.rs:12`.
 pub(crate) type Origin = String;
@@ -324,10 +325,40 @@ unknown! {
     UnknownBulkhead = "bulkhead";
     /// No rate limiter has that name.
     UnknownRateLimiter = "rate limiter";
-    /// No annotated function has that name.
-    UnknownOperation = "operation";
     /// No annotated function tracks a service of that name.
     UnknownService = "service";
+}
+
+/// No annotated function has that name.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{}", self.sentence())]
+#[non_exhaustive]
+pub struct UnknownOperation {
+    /// The name that was asked for.
+    pub name: String,
+    /// The names there are.
+    pub known: Vec<&'static str>,
+    /// The one most like it.
+    pub nearest: Option<&'static str>,
+    /// The methods of that name or path that the attribute on their `impl` block or trait leaves unguarded.
+    pub skipped: Vec<Skipped>,
+}
+
+impl UnknownOperation {
+    pub(crate) fn new(name: &str, mut known: Vec<&'static str>) -> Self {
+        known.sort_unstable();
+        known.dedup();
+        let (nearest, skipped) = (nearest(name, &known), skipped_as(name));
+        Self { name: crate::error::printable(name), known, nearest, skipped }
+    }
+
+    fn sentence(&self) -> String {
+        if self.skipped.is_empty() {
+            return format!("no operation is named '{}'; {}", self.name, names(&self.known, self.nearest));
+        }
+        let skipped: Vec<_> = self.skipped.iter().map(ToString::to_string).collect();
+        skipped.join("; ")
+    }
 }
 
 fn nearest(name: &str, known: &[&'static str]) -> Option<&'static str> {

@@ -385,7 +385,7 @@ impl Runtime {
     pub(crate) fn explain(&self, asking: &Asking<'_>) -> Explanation {
         let Asking { spec, operation, .. } = *asking;
         let mut resolved = self.resolve(asking);
-        let function = format!("{}::{}", spec.module, spec.function);
+        let function = spec.path_in_code();
         let attributes: Vec<_> = spec.attributes().collect();
         let understood = self.understood();
         let notes = [

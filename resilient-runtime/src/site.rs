@@ -24,6 +24,8 @@ type Service = (&'static str, fn() -> HealthConfig);
 pub struct Spec {
     pub(crate) function: &'static str,
     pub(crate) module: &'static str,
+    /// The type or trait, where the attribute stands on the block around the function.
+    owner: Option<&'static str>,
     pub(crate) file: &'static str,
     pub(crate) line: u32,
     pub(crate) is_async: bool,
@@ -50,6 +52,7 @@ impl Spec {
         Self {
             function,
             module,
+            owner: None,
             file,
             line,
             is_async: false,
@@ -67,6 +70,13 @@ impl Spec {
             is_keyed: false,
             written: Settings::new,
         }
+    }
+
+    /// The type or trait around the function.
+    #[must_use]
+    pub const fn owner(mut self, name: &'static str) -> Self {
+        self.owner = Some(name);
+        self
     }
 
     /// The function is async.
@@ -256,10 +266,10 @@ impl Spec {
     fn path(&self) -> &'static str {
         let alike = |other: &Self| {
             other.operation_name.is_none()
-                && (other.module, other.function) == (self.module, self.function)
+                && (other.module, other.owner, other.function) == (self.module, self.owner, self.function)
                 && (other.file, other.line) != (self.file, self.line)
         };
-        let path = format!("{}::{}", self.module, self.function);
+        let path = self.path_in_code();
         let shared = sites().any(|site| alike(&site.spec));
         let path = if shared { format!("{path}:{}", self.line) } else { path };
         let plain = |c: char| if c.is_ascii_alphanumeric() || "_.:-".contains(c) { c } else { '_' };
@@ -267,6 +277,15 @@ impl Spec {
         // Too long a path keeps its end, which tells functions apart.
         let name = &name[name.len().saturating_sub(128)..];
         crate::name::intern(name).unwrap_or(self.function)
+    }
+
+    /// `module::function`, or `module::Type::function`.
+    pub(crate) fn path_in_code(&self) -> String {
+        let Self { module, function, .. } = self;
+        match self.owner {
+            Some(owner) => format!("{module}::{owner}::{function}"),
+            None => format!("{module}::{function}"),
+        }
     }
 
     pub(crate) fn attributes(&self) -> impl Iterator<Item = &'static str> + use<> {
@@ -277,7 +296,7 @@ impl Spec {
 
 impl fmt::Debug for Spec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}::{} at {}:{}", self.module, self.function, self.file, self.line)
+        write!(f, "{} at {}:{}", self.path_in_code(), self.file, self.line)
     }
 }
 

@@ -58,11 +58,13 @@ impl<T: Measure> Knowable for Option<Keyed<T>> {
 macro_rules! args {
     ($($field:ident: $value:ty { $($group:ident: $word:literal),+ })+) => {
         /// Every key there is. A field is filled once, under whichever of its words was written.
-        #[derive(Debug, Default)]
+        #[derive(Clone, Debug, Default)]
         pub(crate) struct Args {
             $(pub(crate) $field: Option<Keyed<$value>>,)+
             /// Keys whose value could not be read: written, and complained about already.
             pub(crate) spoilt: Vec<String>,
+            /// Keys that were written on the block around the function.
+            pub(crate) inherited: Vec<Ident>,
         }
 
         impl Args {
@@ -72,6 +74,27 @@ macro_rules! args {
             /// Whether `word` was written, readable or not.
             pub(crate) fn has(&self, word: &str) -> bool {
                 $(self.$field.key().is_some_and(|key| key == word) ||)+ self.spoilt.iter().any(|spoilt| spoilt == word)
+            }
+
+            /// Every key that was written, as it was.
+            pub(crate) fn keys(&self) -> Vec<&Ident> {
+                [$(self.$field.key(),)+].into_iter().flatten().collect()
+            }
+
+            /// Takes over what only `block` says.
+            pub(crate) fn inherit(&mut self, block: Self) {
+                $(
+                    if self.$field.is_none() {
+                        self.inherited.extend(block.$field.key().cloned());
+                        self.$field = block.$field;
+                    }
+                )+
+                self.spoilt.extend(block.spoilt);
+            }
+
+            /// Takes back every key of a group.
+            pub(crate) fn forget(&mut self, group: Group) {
+                $(if [$(Group::$group),+].contains(&group) { self.$field = None; })+
             }
 
             /// Reads the value of `key`; `Ok(false)` when no attribute with these groups has such a key.
@@ -175,6 +198,7 @@ args! {
     fallback_chain: Chain { Fallback: "fallback_chain", FallbackParts: "chain" }
     fallback_on: Pattern { Fallback: "fallback_on", FallbackParts: "on" }
     clones: Clones { Clone: "clone" }
+    skip: Flag { Skip: "skip" }
     krate: Path { Crate: "crate" }
 }
 

@@ -38,6 +38,7 @@ pub(crate) enum Group {
     /// The same in `#[fallback(..)]` itself.
     FallbackParts,
     Clone,
+    Skip,
     Crate,
 }
 
@@ -54,6 +55,29 @@ pub(crate) enum Layer {
 }
 
 impl Layer {
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Retry,
+        Self::Breaker,
+        Self::Timeout,
+        Self::Health,
+        Self::Bulkhead,
+        Self::RateLimit,
+        Self::Hedge,
+    ];
+
+    /// The keys that are about it alone.
+    pub(crate) fn group(self) -> Group {
+        match self {
+            Self::Retry => Group::Retry,
+            Self::Breaker => Group::Breaker,
+            Self::Timeout => Group::Timeout,
+            Self::Health => Group::Health,
+            Self::Bulkhead => Group::Bulkhead,
+            Self::RateLimit => Group::RateLimit,
+            Self::Hedge => Group::Hedge,
+        }
+    }
+
     /// Whether it is generated only where something asks for it by name.
     pub(crate) fn is_added(self) -> bool {
         matches!(self, Self::Bulkhead | Self::RateLimit | Self::Hedge)
@@ -155,6 +179,7 @@ pub(crate) static RESILIENT: Word = Word {
         Group::EnableHedge,
         Group::Fallback,
         Group::Clone,
+        Group::Skip,
         Group::Crate,
     ],
     unkeyed: "operation_name",

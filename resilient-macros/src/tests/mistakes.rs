@@ -588,7 +588,7 @@ fn only_functions_with_bodies_can_be_guarded() {
         ),
         (
             quote!(impl S { fn f() {} }),
-            "`#[resilient]` guards a function, not an `impl` block; write it on the functions inside",
+            "`#[resilient]` finds no method here that it can guard (`f`: it returns nothing)",
         ),
         (
             quote!(
@@ -596,7 +596,7 @@ fn only_functions_with_bodies_can_be_guarded() {
                     fn f();
                 }
             ),
-            "`#[resilient]` guards a function, not a trait; write it on the functions inside",
+            "`#[resilient]` finds no method here that it can guard (`f`: it has no body)",
         ),
         (
             quote!(

@@ -1,5 +1,6 @@
 //! What the attributes print and what they refuse, on token streams.
 
+mod blocks;
 mod expansion;
 mod mistakes;
 mod signatures;

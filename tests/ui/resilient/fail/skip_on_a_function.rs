@@ -1,0 +1,10 @@
+use resilient::resilient;
+
+#[resilient(skip)]
+fn charge() -> std::io::Result<()> {
+    Ok(())
+}
+
+fn main() {
+    drop(charge());
+}
