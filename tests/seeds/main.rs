@@ -14,4 +14,5 @@ mod d;
 mod e;
 mod f;
 mod p;
+mod p16;
 mod s001;
