@@ -58,8 +58,10 @@ fn scopes_on_parallel_threads_share_nothing() {
         for n in 1..=THREADS {
             let together = &together;
             threads.spawn(move || {
-                let scope =
-                    Scope::builder().env("PYNOMALY_OP_SCOPE_SYNC_MAX_ATTEMPTS", n.to_string()).build();
+                let scope = Scope::builder()
+                    .env("PYNOMALY_OP_SCOPE_SYNC_MAX_ATTEMPTS", n.to_string())
+                    .env("PYNOMALY_OP_SCOPE_SYNC_BUDGET", "none")
+                    .build();
                 let _inside = scope.enter();
                 together.wait();
                 for round in 1..=20 {

@@ -134,9 +134,14 @@ both! {
     fn constant_quarter
 }
 
+/// So many retries are more than a budget allows.
+fn without_budget() -> Settings {
+    Settings::new().budget("none")
+}
+
 #[test]
 fn bo_015_a_quarter_spreads_by_a_quarter_to_either_side() {
-    constant_quarter().each(down, |world| {
+    constant_quarter().settings(without_budget()).each(down, |world| {
         let draws = pauses(world);
         assert_eq!(draws.len(), 10_000);
         assert_spread(&draws, |_| (ms(750), ms(1_250)));
@@ -145,7 +150,7 @@ fn bo_015_a_quarter_spreads_by_a_quarter_to_either_side() {
 
 #[test]
 fn bo_009_a_quarter_of_a_constant_wait_reaches_both_ends() {
-    constant_quarter().each(down, |world| {
+    constant_quarter().settings(without_budget()).each(down, |world| {
         let draws = pauses(world);
         let reached = |low, high| draws.iter().any(|draw| (ms(low)..=ms(high)).contains(draw));
         // The luck of the draw is not ours to choose; 10000 draws come near every value of the scenario.
@@ -314,7 +319,7 @@ fn bo_023_no_wait_passes_its_cap() {
 #[test]
 fn bo_024_a_wait_that_overflows_is_its_cap() {
     let last_wait = |base_delay: u64, attempt: u32| {
-        let settings = Settings::new().base_delay(base_delay).max_delay(20).max_attempts(attempt + 1);
+        let settings = without_budget().base_delay(base_delay).max_delay(20).max_attempts(attempt + 1);
         five_attempts().settings(settings).each(down, |world| {
             assert_eq!(pauses(world).last(), Some(&secs(20)));
             assert_eq!(world.executions(), attempt + 1);

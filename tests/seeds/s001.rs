@@ -418,7 +418,7 @@ async fn seed_defect_001_02_a_probe_that_is_cancelled_gives_its_slot_back() {
 twins! {
     stubborn: #[retry_with_backoff(max_retries = 3, jitter = false)] #[circuit_breaker(failure_threshold = 1)]
     spread: #[retry_with_backoff(max_retries = 40, base_delay = 1, max_delay = 10, jitter = 0.1)]
-    long: #[retry_with_backoff(max_retries = 1100, base_delay = 0.1, max_delay = 10, jitter = false)]
+    long: #[retry_with_backoff(max_retries = 1100, base_delay = 0.1, max_delay = 10, jitter = false, budget = "none")]
     hinted: #[circuit_breaker(failure_threshold = 2, recovery_timeout = 30)]
 }
 
