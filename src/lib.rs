@@ -21,8 +21,9 @@ pub use resilient_runtime::{
     Operation, OperationBuilder, Permit, Problem, RateLimitConfig, RateLimiter, RateLimiterSnapshot, Refused,
     ResilienceError, ResilienceHealth, ResilientOperation, RetryBudget, RetryPolicy, Returning, Row,
     ServiceHealth, ServiceMetrics, ServiceStatistics, ServiceThresholds, Settings, Skipped, Source, State,
-    StopReason, Subscription, Takes, TimeoutPolicy, TripReason, UnknownBreaker, UnknownOperation,
-    UnknownService, Window, WindowSnapshot, WithDeadline, WorkerThreads, WorstCase, breaker, breakers,
-    builder, bulkhead, explain, init, keyed_breaker, keyed_breakers, operations, rate_limiter,
-    reset_resilience_state, resilience_health, service_health, skipped, subscribe, testing, validate,
+    StopReason, Subscription, Takes, TimeInStates, TimeoutPolicy, TripReason, UnknownBreaker,
+    UnknownOperation, UnknownService, Window, WindowSnapshot, WithDeadline, WorkerThreads, WorstCase,
+    breaker, breakers, builder, bulkhead, explain, init, keyed_breaker, keyed_breakers, operations,
+    rate_limiter, reset_resilience_state, resilience_health, service_health, skipped, subscribe, testing,
+    validate,
 };

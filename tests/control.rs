@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use resilient::testing::{Flaky, Scope};
 use resilient::{
-    BreakerConfig, CircuitBreaker, ErrorKind, EventKind, HealthStatus, ResilienceError, State, breaker,
-    breakers, cache_resilient, circuit_breaker, reset_resilience_state, resilience_health,
+    BreakerConfig, CircuitBreaker, ErrorKind, EventKind, HealthStatus, ResilienceError, State, Window,
+    breaker, breakers, cache_resilient, circuit_breaker, reset_resilience_state, resilience_health,
     retry_with_backoff, service_health, track_service_health,
 };
 
@@ -491,4 +491,116 @@ fn a_result_from_before_a_change_is_stale_even_if_all_is_as_it_was() {
             after.successful_calls + after.failed_calls + after.ignored_calls + after.abandoned_calls;
         assert_eq!((after.state, after.stale_results, counted), (State::Closed, 1, 0), "{name}");
     }
+}
+
+/// A breaker that opens at the first failure, for 10 s at first.
+fn quick() -> BreakerConfig {
+    BreakerConfig::new().failure_threshold(1).recovery_timeout(10 * SECOND)
+}
+
+#[test]
+fn a_snapshot_shows_the_probes_under_way_and_when_the_first_is_given_up() {
+    let scope = Scope::new();
+    let _inside = scope.enter();
+    let config = quick().half_open_max_calls(2).success_threshold(2).probe_lease(20 * SECOND);
+    let breaker = CircuitBreaker::new("control_probes", config).unwrap();
+    let probes = || {
+        let snapshot = breaker.snapshot();
+        (snapshot.probes_under_way, snapshot.probe_lease_left, snapshot.lost_probes)
+    };
+    assert_eq!((probes(), breaker.snapshot().half_open_max_calls), ((0, None, 0), 2));
+    breaker.half_open().unwrap_err();
+    breaker.open();
+    breaker.half_open().unwrap();
+    assert_eq!(probes(), (0, None, 0));
+    let hung = breaker.try_acquire().unwrap();
+    scope.clock().advance(5 * SECOND);
+    let other = breaker.try_acquire().unwrap();
+    assert_eq!(probes(), (2, Some(15.0), 0));
+    other.ignore();
+    assert_eq!(probes(), (1, Some(15.0), 0));
+    scope.clock().advance(15 * SECOND);
+    assert_eq!(probes(), (0, None, 0), "it is lost when another takes its place");
+    let third = breaker.try_acquire().unwrap();
+    assert_eq!(probes(), (1, Some(20.0), 1));
+    hung.success();
+    assert_eq!((probes(), breaker.snapshot().stale_results), ((1, Some(20.0), 1), 1));
+    drop(third);
+    assert_eq!((probes(), breaker.snapshot().abandoned_calls), ((0, None, 1), 1));
+}
+
+#[test]
+fn a_snapshot_shows_how_long_it_stays_open_this_time() {
+    let scope = Scope::new();
+    let _inside = scope.enter();
+    let config = quick().recovery_backoff(2.0).max_recovery_timeout(30 * SECOND).success_threshold(1);
+    let breaker = CircuitBreaker::new("control_growing", config).unwrap();
+    let seen = || {
+        let snapshot = breaker.snapshot();
+        (snapshot.open_for, snapshot.reopenings, snapshot.times_opened)
+    };
+    assert_eq!(seen(), (None, 0, 0));
+    breaker.try_acquire().unwrap().failure();
+    for (opened, seconds) in [(0, 10), (1, 20), (2, 30), (3, 30)] {
+        assert_eq!(seen(), (Some(f64::from(seconds)), opened, u64::from(opened) + 1));
+        scope.clock().advance(seconds * SECOND);
+        breaker.try_acquire().unwrap().failure();
+    }
+    breaker.open_for(5 * SECOND);
+    assert_eq!(seen().0, Some(5.0));
+    scope.clock().advance(5 * SECOND);
+    breaker.try_acquire().unwrap().success();
+    assert_eq!((breaker.state(), seen().0, seen().1), (State::Closed, None, 0));
+}
+
+#[test]
+fn a_breaker_that_only_measures_counts_how_often_it_would_have_opened() {
+    let scope = Scope::new();
+    let _inside = scope.enter();
+    let config = quick().slow_call_rate(0.5).slow_call_duration(SECOND).window(Window::Count(2)).min_calls(2);
+    let breaker = CircuitBreaker::new("control_shadow", config).unwrap();
+    breaker.metrics_only();
+    let would = || breaker.snapshot().would_have_opened;
+    breaker.try_acquire().unwrap().failure();
+    assert_eq!((would(), breaker.state()), (1, State::MetricsOnly));
+    breaker.try_acquire().unwrap().failure_after(2 * SECOND);
+    assert_eq!(would(), 2, "each kind of rule once");
+    breaker.try_acquire().unwrap().failure_after(2 * SECOND);
+    assert_eq!(would(), 2);
+    breaker.disable();
+    breaker.metrics_only();
+    breaker.try_acquire().unwrap().failure();
+    assert_eq!((would(), breaker.snapshot().times_opened), (3, 0));
+    breaker.reset();
+    assert_eq!(would(), 0);
+}
+
+#[test]
+fn a_snapshot_shows_what_it_spent_in_its_states() {
+    let scope = Scope::new();
+    let _inside = scope.enter();
+    let breaker = CircuitBreaker::new("control_times", quick().success_threshold(1)).unwrap();
+    let pass = |seconds| scope.clock().advance(seconds * SECOND);
+    let times = || {
+        let times = breaker.snapshot().time_in_states;
+        (times.closed, times.open, times.half_open)
+    };
+    assert_eq!(times(), (0.0, 0.0, 0.0));
+    pass(3);
+    breaker.try_acquire().unwrap().failure();
+    pass(12);
+    assert_eq!(times(), (3.0, 12.0, 0.0), "open until a call comes");
+    let probe = breaker.try_acquire().unwrap();
+    pass(4);
+    probe.success();
+    pass(1);
+    assert_eq!(times(), (4.0, 12.0, 4.0));
+    for by_hand in [CircuitBreaker::disable, CircuitBreaker::metrics_only, CircuitBreaker::force_open] {
+        by_hand(&breaker);
+        pass(1);
+    }
+    assert_eq!(times(), (6.0, 13.0, 4.0));
+    breaker.reset();
+    pass(2);
+    assert_eq!(times(), (2.0, 0.0, 0.0));
 }

@@ -47,7 +47,7 @@ pub use api::{
     resilience_health, service_health, subscribe, validate,
 };
 pub use api::{bulkhead, keyed_breaker, keyed_breakers, rate_limiter};
-pub use breaker::{BreakerConfig, BreakerSnapshot, Counts, State, Window, WindowSnapshot};
+pub use breaker::{BreakerConfig, BreakerSnapshot, Counts, State, TimeInStates, Window, WindowSnapshot};
 pub use bulkhead::{Bulkhead, BulkheadConfig, BulkheadPermit, BulkheadSnapshot};
 pub use circuit_breaker::{CircuitBreaker, IllegalTransition, Permit};
 pub use deadline::{Deadline, InvalidGrpcTimeout, WithDeadline};

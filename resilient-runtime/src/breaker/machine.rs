@@ -18,6 +18,10 @@ pub(super) struct Machine {
     generation: NonZeroU64,
     streak: u32,
     reopenings: u32,
+    /// When it came into its state.
+    since: Moment,
+    /// What it spent in its states before, see [`Machine::times`].
+    spent: [Duration; 3],
     results: Option<Results>,
     opened_because: TripReason,
     pub(super) tally: Tally,
@@ -33,13 +37,14 @@ pub(super) struct Tally {
     pub(super) stale: u64,
     pub(super) lost_probes: u64,
     pub(super) times_opened: u64,
+    pub(super) would_have_opened: u64,
     pub(super) last_failure: Option<Moment>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 enum Phase {
     Closed,
-    Open { until: Moment },
+    Open { until: Moment, span: Duration },
     HalfOpen { successes: u32, probes: Vec<Probe>, next: u32 },
     ForcedOpen,
     Disabled,
@@ -84,6 +89,8 @@ impl Machine {
             generation: NonZeroU64::MIN,
             streak: 0,
             reopenings: 0,
+            since: now,
+            spent: [Duration::ZERO; 3],
             results,
             opened_because: TripReason::Manual,
             tally: Tally::default(),
@@ -144,7 +151,7 @@ impl Machine {
     /// When OPEN ends, and what began it.
     pub(super) fn open_until(&self) -> Option<(Moment, TripReason)> {
         match self.phase {
-            Phase::Open { until } => Some((until, self.opened_because)),
+            Phase::Open { until, .. } => Some((until, self.opened_because)),
             _ => None,
         }
     }
@@ -152,11 +159,47 @@ impl Machine {
     /// When a refused caller may come back: the end of OPEN, or of the first probe's lease.
     pub(super) fn blocked_until(&self) -> Option<Moment> {
         match &self.phase {
-            Phase::Open { until } => Some(*until),
+            Phase::Open { until, .. } => Some(*until),
             Phase::HalfOpen { probes, .. } if probes.len() as u64 >= u64::from(self.config.probes()) => {
                 probes.iter().map(|probe| probe.lease_ends).min()
             }
             _ => None,
+        }
+    }
+
+    /// How long OPEN lasts this time.
+    pub(super) fn open_span(&self) -> Option<Duration> {
+        match self.phase {
+            Phase::Open { span, .. } => Some(span),
+            _ => None,
+        }
+    }
+
+    /// How often in a row a probe failed and OPEN began again.
+    pub(super) fn reopenings(&self) -> u32 {
+        self.reopenings
+    }
+
+    /// Probes under way that hold their lease, and when the first of them loses it.
+    pub(super) fn probes_under_way(&self, now: Moment) -> (u32, Option<Moment>) {
+        let Phase::HalfOpen { probes, .. } = &self.phase else { return (0, None) };
+        let leases = || probes.iter().map(|probe| probe.lease_ends).filter(|ends| now < *ends);
+        (u32::try_from(leases().count()).unwrap_or(u32::MAX), leases().min())
+    }
+
+    /// Since it was made or reset: how long calls passed, were refused, and were let through as probes.
+    pub(super) fn times(&self, now: Moment) -> [Duration; 3] {
+        let mut times = self.spent;
+        let time = &mut times[self.kind_of_time()];
+        *time = time.saturating_add(now.since(self.since));
+        times
+    }
+
+    fn kind_of_time(&self) -> usize {
+        match self.phase {
+            Phase::Closed | Phase::Disabled | Phase::MetricsOnly { .. } => 0,
+            Phase::Open { .. } | Phase::ForcedOpen => 1,
+            Phase::HalfOpen { .. } => 2,
         }
     }
 
@@ -167,12 +210,12 @@ impl Machine {
     /// Admits a call, or says when to come back. The end of OPEN and the first probe's slot are one step.
     pub(super) fn admit(&mut self, now: Moment) -> (Result<Ticket, Refusal>, Option<Transition>) {
         let mut transition = None;
-        if let Phase::Open { until } = self.phase {
+        if let Phase::Open { until, .. } = self.phase {
             if now < until {
                 let refusal = Refusal::Open { retry_after: until.since(now), reason: self.opened_because };
                 return (Err(refusal), None);
             }
-            transition = Some(self.enter(State::HalfOpen, half_open(), TripReason::RecoveryTimeout));
+            transition = Some(self.enter(now, State::HalfOpen, half_open(), TripReason::RecoveryTimeout));
         }
         let generation = self.generation;
         let (lease, limit) = (self.config.lease(), self.config.probes());
@@ -237,7 +280,7 @@ impl Machine {
                     if *successes < self.config.success_threshold {
                         return counted;
                     }
-                    let transition = self.enter(State::Closed, Phase::Closed, TripReason::Recovered);
+                    let transition = self.enter(now, State::Closed, Phase::Closed, TripReason::Recovered);
                     Recorded { transition: Some(transition), ..counted }
                 }
                 Outcome::Ignored | Outcome::Abandoned => counted,
@@ -258,6 +301,7 @@ impl Machine {
                         reason.filter(|_| !std::mem::replace(told, true))
                     };
                     let exceeded = [tell(failing, told_failures), tell(slow, told_slow)];
+                    self.tally.would_have_opened += exceeded.iter().flatten().count() as u64;
                     return Recorded { exceeded, ..counted };
                 }
                 match failing.or(slow) {
@@ -314,8 +358,8 @@ impl Machine {
         if to == State::Open {
             let was_open = self.state() == State::Open;
             let transition = self.open(now, TripReason::Manual, luck);
-            if let (Some(span), Phase::Open { until }) = (span, &mut self.phase) {
-                *until = now.saturating_add(span);
+            if let (Some(span), Phase::Open { .. }) = (span, &self.phase) {
+                self.phase = Phase::Open { until: now.saturating_add(span), span };
             }
             if was_open {
                 self.tally.times_opened -= 1;
@@ -333,7 +377,7 @@ impl Machine {
             State::Disabled => Phase::Disabled,
             State::MetricsOnly | State::Open => Phase::MetricsOnly { told_failures: false, told_slow: false },
         };
-        Some(self.enter(to, phase, TripReason::Manual))
+        Some(self.enter(now, to, phase, TripReason::Manual))
     }
 
     /// Begins again as if just made with `config`; results of calls admitted before are stale.
@@ -355,11 +399,12 @@ impl Machine {
             scaled(span, 1.0 + config.recovery_jitter * luck).min(longest.max(config.recovery_timeout));
         self.tally.times_opened += 1;
         self.opened_because = reason;
-        self.enter(State::Open, Phase::Open { until: now.saturating_add(span) }, reason)
+        self.enter(now, State::Open, Phase::Open { until: now.saturating_add(span), span }, reason)
     }
 
-    fn enter(&mut self, to: State, phase: Phase, reason: TripReason) -> Transition {
+    fn enter(&mut self, now: Moment, to: State, phase: Phase, reason: TripReason) -> Transition {
         let from = self.state();
+        (self.spent, self.since) = (self.times(now), now);
         self.phase = phase;
         self.generation = self.generation.saturating_add(1);
         self.tally.failures_before = self.tally.failures;

@@ -13,7 +13,7 @@ use serde::{Serialize, Serializer};
 
 pub use config::{BreakerConfig, Window};
 pub(crate) use core::Breaker;
-pub use snapshot::{BreakerSnapshot, Counts, WindowSnapshot};
+pub use snapshot::{BreakerSnapshot, Counts, TimeInStates, WindowSnapshot};
 
 /// The state of a breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -44,8 +44,25 @@ pub struct BreakerSnapshot {
     pub stale_results: u64,
     /// Probes whose lease ran out.
     pub lost_probes: u64,
+    /// Probes under way.
+    pub probes_under_way: u32,
+    /// How many probes may be under way at once.
+    pub half_open_max_calls: u32,
+    /// Seconds until the first probe under way counts as lost, and another may take its place; `None` when there is
+    /// none.
+    pub probe_lease_left: Option<f64>,
     /// How often it opened.
     pub times_opened: u64,
+    /// How often in a row a probe failed and it opened again.
+    pub reopenings: u32,
+    /// How often it would have opened while it only measured: once for each kind of rule until it is told to do
+    /// something else.
+    pub would_have_opened: u64,
+    /// Seconds that it stays open this time, grown and spread by `recovery_backoff` and `recovery_jitter`; `None`
+    /// unless it is open.
+    pub open_for: Option<f64>,
+    /// What it spent in its states.
+    pub time_in_states: TimeInStates,
     /// Seconds until a refused caller may come back; `None` when calls pass, or when only a person can close it.
     pub retry_after: Option<f64>,
     /// When the last failure was, in seconds since 1970.
@@ -74,6 +91,18 @@ pub struct BreakerSnapshot {
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes the field by reference")]
 fn unless_off<S: serde::Serializer>(failures: &u32, serializer: S) -> Result<S::Ok, S::Error> {
     Some(*failures).filter(|failures| *failures != u32::MAX).serialize(serializer)
+}
+
+/// Seconds that a breaker spent in its states, since it was made or reset.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct TimeInStates {
+    /// Calls passed: closed, disabled, or only measuring.
+    pub closed: f64,
+    /// Calls were refused: open or forced open. A breaker whose time is over is open until a call comes.
+    pub open: f64,
+    /// Probes were let through.
+    pub half_open: f64,
 }
 
 /// Counts since the last change of state.
@@ -174,6 +203,8 @@ pub(super) fn take(
                 || reaches(totals.slow(), calls, config.slow_call_rate))
     });
     let seconds = |span: Duration| span.as_secs_f64();
+    let (probes_under_way, first_lease_ends) = machine.probes_under_way(now);
+    let [closed, open, half_open] = machine.times(now).map(seconds);
     BreakerSnapshot {
         name,
         state,
@@ -189,7 +220,14 @@ pub(super) fn take(
         abandoned_calls: tally.abandoned,
         stale_results: tally.stale,
         lost_probes: tally.lost_probes,
+        probes_under_way,
+        half_open_max_calls: config.probes(),
+        probe_lease_left: first_lease_ends.map(|ends| seconds(ends.since(now))),
         times_opened: tally.times_opened,
+        reopenings: machine.reopenings(),
+        would_have_opened: tally.would_have_opened,
+        open_for: machine.open_span().map(seconds),
+        time_in_states: TimeInStates { closed, open, half_open },
         retry_after: blocked_until.map(|until| seconds(until.since(now))),
         last_failure_time: tally.last_failure.map(|at| clock.unix_seconds(at)),
         next_attempt_time: blocked_until.map(|until| clock.unix_seconds(until)),
