@@ -24,6 +24,9 @@ pub use resilient_runtime::{
     StopReason, Subscription, Takes, TimeInStates, TimeoutPolicy, TripReason, UnknownBreaker,
     UnknownOperation, UnknownService, Window, WindowSnapshot, WithDeadline, WorkerThreads, WorstCase,
     breaker, breakers, builder, bulkhead, explain, init, keyed_breaker, keyed_breakers, operations,
-    rate_limiter, reset_resilience_state, resilience_health, service_health, skipped, subscribe, testing,
-    validate,
+    rate_limiter, reload, reset_resilience_state, resilience_health, service_health, skipped, subscribe,
+    testing, validate,
 };
+#[cfg(feature = "reload")]
+#[doc(inline)]
+pub use resilient_runtime::{Watch, watch};

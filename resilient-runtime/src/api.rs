@@ -78,6 +78,28 @@ impl Builder {
         self
     }
 
+    /// Reads this TOML file of settings: `[profiles.<type>]` and `[operations.<name>]`, with the attribute's keys.
+    ///
+    /// Its operations are below `PREFIX_OP_*` variables and above attributes, its profiles below `PREFIX_<TYPE>_*`
+    /// variables and above profiles in code. It is read now and at each [`reload`]; [`watch`](crate::watch) follows it.
+    /// A key that cannot be used is an error of [`Builder::init`] and the next lower source is used; a file that
+    /// cannot be read is none at all. One file at a time: a second one takes the place of the first.
+    ///
+    /// ```toml
+    /// [profiles.database]
+    /// timeout = "30s"
+    /// max_attempts = 4
+    ///
+    /// [operations.get_user]
+    /// enable_retry = false
+    /// bulkhead = { max_concurrent = 5 }
+    /// ```
+    #[cfg(feature = "reload")]
+    pub fn settings_file(mut self, path: impl AsRef<std::path::Path>) -> Self {
+        self.origins.file = Some(crate::profile::SettingsFile::read(path.as_ref()));
+        self
+    }
+
     /// Puts it in force and checks everything, see [`init`]. Breakers keep their state.
     ///
     /// # Errors
@@ -89,9 +111,15 @@ impl Builder {
         runtime.configure(|origins| {
             #[cfg(feature = "chaos")]
             (origins.chaos_in_release |= self.origins.chaos_in_release);
+            #[cfg(feature = "reload")]
+            let file = self.origins.file;
             let Origins { prefix, profiles, .. } = self.origins;
             origins.prefix = prefix.or(origins.prefix.take());
             origins.profiles.extend(profiles);
+            #[cfg(feature = "reload")]
+            {
+                origins.file = file.or(origins.file.take());
+            }
         });
         runtime.validate()
     }
@@ -104,6 +132,35 @@ impl Builder {
 /// Every wrong value, unknown variable and conflict between attributes, all at once.
 pub fn validate() -> Result<(), ConfigErrors> {
     Runtime::current().validate()
+}
+
+/// Reads the environment, `.env` and the settings file anew; what they say is in force from the next call on.
+///
+/// Breakers, bulkheads, rate limiters and retry budgets keep their state and go on with the new numbers: an open
+/// breaker stays open, a streak of failures is judged by the new threshold at the next failure. Calls under way end
+/// as they began.
+///
+/// One wrong value changes nothing at all, also where `init` would have used the next lower source: a program that
+/// runs has better values already. [`EventKind::Reloaded`](crate::EventKind::Reloaded) tells of what was put in force,
+/// [`EventKind::BadConfiguration`](crate::EventKind::BadConfiguration) of what was not.
+///
+/// The trap: a process sees its environment as it was at its start, unless it changes it itself; what an operator
+/// changes is a file. Policy objects that the program made itself keep the numbers they were made with.
+///
+/// ```
+/// # fn on_hangup() {
+/// if let Err(errors) = resilient_runtime::reload() {
+///     eprintln!("the old configuration stays: {errors}");
+/// }
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// Every wrong value and unknown variable or key, and every conflict they bring about between functions, all at once.
+/// What is wrong in the program's own code is not among them: it was wrong before.
+pub fn reload() -> Result<(), ConfigErrors> {
+    Runtime::current().try_configure(Origins::read_again)
 }
 
 /// What is in force for one annotated function, value by value, with the source each came from; print it.

@@ -135,6 +135,8 @@ pub enum EventKind {
         /// Which fault.
         fault: crate::chaos::Fault,
     },
+    /// The configuration was read anew and is in force from the next call on.
+    Reloaded,
     /// Two functions give one name different settings, or a value is wrong; the text is the whole report.
     BadConfiguration {
         /// One sentence for a person.
@@ -197,6 +199,7 @@ impl fmt::Display for EventKind {
             Self::ChaosStarted { chaos } => write!(f, "chaos is injected: {chaos}"),
             #[cfg(feature = "chaos")]
             Self::FaultInjected { attempt, fault } => write!(f, "attempt {attempt} suffers {fault}"),
+            Self::Reloaded => f.write_str("the configuration was read anew and is in force"),
             Self::BadConfiguration { message } => f.write_str(message),
         }
     }

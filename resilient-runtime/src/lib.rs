@@ -41,10 +41,12 @@ mod skipped;
 mod telemetry;
 pub mod testing;
 mod timeout;
+#[cfg(feature = "reload")]
+mod watch;
 
 pub use api::{
-    Builder, Operation, breaker, breakers, builder, explain, init, operations, reset_resilience_state,
-    resilience_health, service_health, subscribe, validate,
+    Builder, Operation, breaker, breakers, builder, explain, init, operations, reload,
+    reset_resilience_state, resilience_health, service_health, subscribe, validate,
 };
 pub use api::{bulkhead, keyed_breaker, keyed_breakers, rate_limiter};
 pub use breaker::{BreakerConfig, BreakerSnapshot, Counts, State, TimeInStates, Window, WindowSnapshot};
@@ -75,3 +77,5 @@ pub use registry::{UnknownBreaker, UnknownBulkhead, UnknownOperation, UnknownRat
 pub use retry::{Backoff, Budget, Jitter};
 pub use retry_budget::RetryBudget;
 pub use skipped::{Skipped, skipped};
+#[cfg(feature = "reload")]
+pub use watch::{Watch, watch};

@@ -18,6 +18,8 @@ use crate::family::Family;
 use crate::health::{HealthConfig, ServiceHealth};
 use crate::hedge::Latency;
 use crate::policy::{Families, Hedging, Policy};
+#[cfg(feature = "reload")]
+use crate::profile::SettingsFile;
 use crate::profile::{
     ConfigErrors, Conflict, Environment, Explanation, Parsed, Problem, Profiles, Request, Resolved, Settings,
     Subject, check, resolve,
@@ -78,7 +80,7 @@ struct Policies {
 }
 
 /// Where configuration comes from, and what was made of it.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Origins {
     pub(crate) prefix: Option<String>,
     /// Instead of the process's own: a scope's.
@@ -89,7 +91,12 @@ pub(crate) struct Origins {
     /// Somebody said that faults may be injected in a release build.
     #[cfg(feature = "chaos")]
     pub(crate) chaos_in_release: bool,
+    /// Read before it got here: whoever understands it holds a lock.
+    #[cfg(feature = "reload")]
+    pub(crate) file: Option<SettingsFile>,
     pub(crate) understood: Option<Arc<Understood>>,
+    /// Counts the changes. What was made from it before one is not kept.
+    pub(crate) changes: u64,
 }
 
 /// Configuration as it was read last.
@@ -298,9 +305,14 @@ impl Runtime {
         }
         #[cfg(feature = "chaos")]
         if fresh {
-            crate::chaos::adopt(&self.0.context, &understood.environment.chaos, sites().map(Site::operation));
+            self.adopt_chaos(&understood);
         }
         understood
+    }
+
+    #[cfg(feature = "chaos")]
+    fn adopt_chaos(&self, understood: &Understood) {
+        crate::chaos::adopt(&self.0.context, &understood.environment.chaos, sites().map(Site::operation));
     }
 
     /// What the variables say about faults, and their prefix.
@@ -471,8 +483,49 @@ impl Runtime {
         let mut origins = lock(&self.0.origins);
         change(&mut origins);
         origins.understood = None;
+        origins.changes += 1;
         drop(origins);
         self.forget_policies();
+    }
+
+    /// Changes where configuration comes from, reads it all anew and puts it in force, if nothing but the program's own
+    /// code is wrong with it; else nothing changes. Told either way.
+    pub(crate) fn try_configure(&self, change: impl Fn(&mut Origins)) -> Result<(), ConfigErrors> {
+        loop {
+            let mut fresh = lock(&self.0.origins).clone();
+            change(&mut fresh);
+            fresh.understood = Some(Arc::new(fresh.understand()));
+            if let Err(errors) = fresh.problems_besides_code() {
+                self.report("configuration", errors.to_string());
+                return Err(errors);
+            }
+            let mut origins = lock(&self.0.origins);
+            if origins.changes == fresh.changes {
+                fresh.changes += 1;
+                *origins = fresh;
+                break;
+            }
+        }
+        self.forget_policies();
+        self.0.context.events.tell("configuration", EventKind::Reloaded);
+        #[cfg(feature = "chaos")]
+        self.adopt_chaos(&self.understood());
+        Ok(())
+    }
+
+    /// What the next [`Runtime::try_configure`] finds in a scope's environment.
+    pub(crate) fn set_variable(&self, name: String, value: Option<String>) {
+        let mut origins = lock(&self.0.origins);
+        let variables = origins.variables.get_or_insert_default();
+        variables.retain(|(known, _)| *known != name);
+        variables.extend(value.map(|value| (name, value)));
+        origins.changes += 1;
+    }
+
+    /// Whether this is the settings file that is read here.
+    #[cfg(feature = "reload")]
+    pub(crate) fn reads(&self, file: &SettingsFile) -> bool {
+        lock(&self.0.origins).file.as_ref().is_some_and(|known| known.is_same_file(file))
     }
 
     /// Forgets everything: breakers, windows, health, resolved policies, the environment as it was read.
@@ -524,6 +577,30 @@ impl fmt::Debug for Origins {
 }
 
 impl Origins {
+    /// Files as they are now; variables are read when they are understood.
+    #[cfg_attr(not(feature = "reload"), expect(clippy::unused_self, reason = "there are no files"))]
+    pub(crate) fn read_again(&mut self) {
+        #[cfg(feature = "reload")]
+        if let Some(file) = &mut self.file {
+            *file = file.read_again();
+        }
+    }
+
+    /// All that is wrong, save what would be wrong without any variable and file as well.
+    fn problems_besides_code(&self) -> Result<(), ConfigErrors> {
+        // On trial, in runtimes of their own: nothing is made, changed or told.
+        let errors_of = |origins: Self| Runtime::new(Context::system(), origins, false).validate().err();
+        let Some(errors) = errors_of(self.clone()) else { return Ok(()) };
+        let mut in_code = Self {
+            variables: Some(Vec::new()),
+            #[cfg(feature = "reload")]
+            file: None,
+            ..self.clone()
+        };
+        in_code.understood = Some(Arc::new(in_code.understand()));
+        errors.besides(errors_of(in_code).as_ref())
+    }
+
     fn understand(&self) -> Understood {
         let mut profiles = Profiles::built_in();
         for site in sites() {
@@ -537,7 +614,12 @@ impl Origins {
             Some(pairs) => Environment::from_pairs(pairs.iter().cloned()),
             None => Environment::from_process(),
         };
-        let environment = environment.parse(self.prefix.as_deref(), &profiles, &operations);
+        #[cfg(feature = "reload")]
+        let of_file = self.file.as_ref().map(|file| profiles.read(file, &operations)).unwrap_or_default();
+        #[cfg(not(feature = "reload"))]
+        let of_file = Vec::new();
+        let mut environment = environment.parse(self.prefix.as_deref(), &profiles, &operations);
+        environment.problems.extend(of_file);
         #[cfg(feature = "chaos")]
         let environment = environment.with_chaos(self.chaos_in_release);
         Understood { profiles, environment, overrides: self.overrides.clone() }

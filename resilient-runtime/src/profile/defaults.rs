@@ -1,9 +1,13 @@
-//! What is in force when nobody says anything: the profiles by kind of operation and by attribute word.
+//! What is in force when nobody says anything about an operation itself: the profiles by kind of operation and by
+//! attribute word.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::file::FileSaid;
 use super::settings::Settings;
+#[cfg(feature = "reload")]
+use super::{Problem, settings_file::SettingsFile};
 use crate::retry::Jitter;
 
 /// The kind of operation whose author named none.
@@ -20,12 +24,16 @@ const PROFILES: [(&str, u64, u32, u64, u64, u32, u64); 5] = [
 
 /// The profiles in code, by kind of operation. A kind without numbers of its own has an empty one.
 #[derive(Clone, Debug)]
-pub(crate) struct Profiles(BTreeMap<String, Settings>);
+pub(crate) struct Profiles {
+    in_code: BTreeMap<String, Settings>,
+    /// Of a settings file, which says something about operations, too.
+    pub(super) file: FileSaid,
+}
 
 impl Profiles {
     /// `default` (empty) and the five kinds.
     pub(crate) fn built_in() -> Self {
-        let mut profiles = BTreeMap::from([(name_in_variables(DEFAULT), Settings::new())]);
+        let mut in_code = BTreeMap::from([(name_in_variables(DEFAULT), Settings::new())]);
         for (name, timeout, attempts, base_delay, max_delay, failures, recovery) in PROFILES {
             let settings = Settings {
                 timeout: Some(Duration::from_secs(timeout)),
@@ -36,30 +44,38 @@ impl Profiles {
                 recovery_timeout: Some(Duration::from_secs(recovery)),
                 ..Settings::new()
             };
-            profiles.insert(name_in_variables(name), settings);
+            in_code.insert(name_in_variables(name), settings);
         }
-        Self(profiles)
+        Self { in_code, file: FileSaid::default() }
     }
 
     /// Makes `kind` known, so that `PREFIX_<KIND>_*` is read.
     pub(crate) fn declare(&mut self, kind: &str) {
-        self.0.entry(name_in_variables(kind)).or_default();
+        self.in_code.entry(name_in_variables(kind)).or_default();
     }
 
     /// Gives `kind` its numbers in code; what they leave out stays as it was.
     pub(crate) fn set(&mut self, kind: &str, mut settings: Settings) {
-        let known = self.0.entry(name_in_variables(kind)).or_default();
+        let known = self.in_code.entry(name_in_variables(kind)).or_default();
         settings.fill_from(known);
         *known = settings;
     }
 
     pub(crate) fn get(&self, kind: &str) -> Option<&Settings> {
-        self.0.get(&name_in_variables(kind))
+        self.in_code.get(&name_in_variables(kind))
+    }
+
+    /// Takes what a settings file says, in place of what one said before; all that cannot be used is returned.
+    #[cfg(feature = "reload")]
+    pub(crate) fn read(&mut self, file: &SettingsFile, operations: &[&str]) -> Vec<Problem> {
+        let (said, problems) = file.understand(self, operations);
+        self.file = said;
+        problems
     }
 
     /// Kinds as variables spell them: `DATABASE`.
     pub(super) fn kinds(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+        self.in_code.keys().map(String::as_str)
     }
 }
 

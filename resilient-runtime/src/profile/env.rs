@@ -442,6 +442,14 @@ fn report_refused(parsed: &mut Parsed, profiles: &Profiles) {
     for (kind, said) in &parsed.kinds {
         for (parameter, variable, refused) in &said.refused {
             let Some((_, param)) = param(parameter) else { continue };
+            let in_file = |kind: &str| {
+                let entries = profiles.file.profile(kind)?;
+                let place = entries.place(parameter)?;
+                Some(from(
+                    (param.get)(&entries.settings)?,
+                    format_args!("from {}:{}", place.path, place.line),
+                ))
+            };
             let in_profile = || {
                 let value = param.said(profiles.get(kind)?).ok()??;
                 Some(from(value, format_args!("from the {} profile", kind.to_ascii_lowercase())))
@@ -451,7 +459,10 @@ fn report_refused(parsed: &mut Parsed, profiles: &Profiles) {
                 Some(from((param.get)(&said.settings)?, format_args!("from {}", said.variable(parameter)?)))
             };
             let used = in_kind(kind)
-                .or_else(|| if *kind == default { None } else { in_profile().or_else(|| in_kind(&default)) })
+                .or_else(|| in_file(kind))
+                .or_else(in_profile)
+                .or_else(|| in_kind(&default))
+                .or_else(|| in_file(&default))
                 .or_else(|| Some(from(param.built_in?, format_args!("the built-in default"))))
                 .unwrap_or_else(|| "it is ignored".to_owned());
             problems.push(Problem::refused(variable, refused).used(used));

@@ -3,8 +3,9 @@
 //! One table ([`param`]) lists every tunable parameter with its kind, range, unit and built-in value. Reading
 //! the environment, merging by precedence, checking attribute values and `explain` all walk that table.
 //!
-//! Precedence, highest first: test scope, `PREFIX_OP_<NAME>_<PARAM>`, attribute, `PREFIX_<TYPE>_<PARAM>`,
-//! profile in code, `PREFIX_DEFAULT_<PARAM>`, the attribute word's own defaults, built-in.
+//! Precedence, highest first: test scope, `PREFIX_OP_<NAME>_<PARAM>`, `[operations.<name>]` of a settings file,
+//! attribute, `PREFIX_<TYPE>_<PARAM>`, `[profiles.<type>]`, profile in code, `PREFIX_DEFAULT_<PARAM>`,
+//! `[profiles.default]`, the attribute word's own defaults, built-in.
 //!
 //! A value that cannot be used never stops a call and is never lost: the next lower source is used, and a
 //! [`Problem`] says which value it was, what is allowed and what is used instead.
@@ -13,10 +14,13 @@ mod defaults;
 mod duration;
 mod env;
 mod explain;
+mod file;
 mod param;
 mod problem;
 mod resolve;
 mod settings;
+#[cfg(feature = "reload")]
+mod settings_file;
 
 pub use explain::{Explanation, Row, WorstCase};
 pub use problem::{ConfigErrors, Conflict, Problem};
@@ -37,3 +41,5 @@ pub(crate) use param::check;
 #[cfg(feature = "chaos")]
 pub(crate) use param::read_flag;
 pub(crate) use resolve::{Layers, Request, Resolved, resolve};
+#[cfg(feature = "reload")]
+pub(crate) use settings_file::SettingsFile;

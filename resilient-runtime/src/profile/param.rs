@@ -31,7 +31,7 @@ const BACKOFF: &str = "constant, linear, exponential or fibonacci";
 const BUDGET: &str = "default, none or a share of retries per call, above 0 and at most 1 (0.2)";
 const EARNED: &str = "a budget whose ratio is from 0 to 1 and whose per_second is 0 or more, not both 0";
 const ALGORITHM: &str = "gcra or sliding_window";
-pub(super) const HEDGE_DELAY: &str = "p95, seconds (0.1) or a unit (100ms)";
+const HEDGE_DELAY: &str = "p95, seconds (0.1) or a unit (100ms)";
 /// What a budget that is written as a share allows when there are hardly any calls.
 const BUDGET_PER_SECOND: f64 = 1.0;
 
@@ -210,6 +210,29 @@ pub(super) fn param(name: &str) -> Option<(usize, &'static Param)> {
     PARAMS.iter().enumerate().find(|(_, param)| param.name == name)
 }
 
+impl Kind {
+    /// What may be written, in a file.
+    #[cfg(feature = "reload")]
+    pub(super) fn allowed(self) -> &'static str {
+        match self {
+            Self::Duration { .. } => DURATION,
+            Self::Count => COUNT,
+            Self::Amount => AMOUNT,
+            Self::Threshold => THRESHOLD,
+            Self::Factor => FACTOR,
+            Self::Rate => RATE,
+            Self::Fraction => FRACTION,
+            Self::Flag => "true or false",
+            Self::Jitter => JITTER,
+            Self::Window => WINDOW,
+            Self::Backoff => BACKOFF,
+            Self::Budget => BUDGET,
+            Self::HedgeDelay => HEDGE_DELAY,
+            Self::Algorithm => ALGORITHM,
+        }
+    }
+}
+
 impl fmt::Debug for Param {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)
@@ -245,6 +268,13 @@ impl Param {
         };
         self.in_range(value).map_err(|(wrong, allowed)| Refused::new(wrong, allowed, text))?;
         Ok(value)
+    }
+
+    /// A value that was not read from a text, if it is in its range.
+    #[cfg(feature = "reload")]
+    pub(super) fn checked(&self, value: Value) -> Result<Value, Refused> {
+        let refuse = |(wrong, allowed)| Refused::new(wrong, allowed, &value.to_string());
+        self.in_range(value).map(|()| value).map_err(refuse)
     }
 
     /// What a source says about this parameter: `Ok(None)` is nothing, `Err` is something that cannot be used.

@@ -195,6 +195,19 @@ impl ConfigErrors {
         Self { problems, conflicts: Vec::new() }
     }
 
+    /// Of a change that was not made: what `others` do not say as well.
+    pub(crate) fn besides(mut self, others: Option<&Self>) -> Result<(), Self> {
+        if let Some(others) = others {
+            self.problems
+                .retain(|problem| !others.problems.iter().any(|it| it.is_about_the_same_as(problem)));
+            self.conflicts.retain(|conflict| !others.conflicts.contains(conflict));
+        }
+        for problem in &mut self.problems {
+            "nothing is changed".clone_into(&mut problem.used);
+        }
+        if self.problems.is_empty() && self.conflicts.is_empty() { Ok(()) } else { Err(self) }
+    }
+
     /// Each message is about `source`.
     pub(crate) fn from_messages(source: &str, messages: impl IntoIterator<Item = String>) -> Self {
         let problems = messages.into_iter().map(|message| Problem::new(source, message)).collect();

@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 
 use super::defaults::{self, DEFAULT, Profiles, name_in_variables};
 use super::env::{Parsed, Said, from};
+use super::file::Entries;
 use super::param::{Group, PARAMS, Param, Value, param};
 use super::problem::Problem;
 use super::settings::{OFF, Refused, Settings};
@@ -26,12 +27,26 @@ pub enum Source {
         /// The variable as it is spelt.
         variable: String,
     },
+    /// A settings file's table of this operation.
+    File {
+        /// The file as it was named.
+        path: String,
+        /// The line, from 1.
+        line: usize,
+    },
     /// The attribute's argument.
     Attribute,
     /// `PREFIX_<TYPE>_<PARAM>`.
     TypeEnvironment {
         /// The variable as it is spelt.
         variable: String,
+    },
+    /// A settings file's table of this kind of operation.
+    TypeFile {
+        /// The file as it was named.
+        path: String,
+        /// The line, from 1.
+        line: usize,
     },
     /// The profile of this kind of operation.
     Profile(String),
@@ -62,6 +77,7 @@ impl fmt::Display for Source {
             | Self::TypeEnvironment { variable }
             | Self::DefaultEnvironment { variable }
             | Self::MasterSwitch { variable } => f.write_str(variable),
+            Self::File { path, line } | Self::TypeFile { path, line } => write!(f, "{path}:{line}"),
             Self::Profile(name) => write!(f, "{name} profile"),
             Self::Word(word) => write!(f, "#[{word}]"),
             Self::BuiltIn => f.write_str("built-in"),
@@ -85,6 +101,8 @@ impl Source {
             | Self::TypeEnvironment { .. }
             | Self::DefaultEnvironment { .. }
             | Self::MasterSwitch { .. }
+            | Self::File { .. }
+            | Self::TypeFile { .. }
             | Self::Word(_) => from(value, format_args!("from {self}")),
             Self::Same(_) => from(value, format_args!("{self}")),
             Self::ScopeOverride | Self::Attribute | Self::Profile(_) => {
@@ -286,8 +304,10 @@ impl Resolved {
 enum Level<'a> {
     Scope(&'a Settings),
     Operation(&'a Said),
+    OperationFile(&'a Entries),
     Attribute(&'a Settings),
     Kind(&'a Said),
+    KindFile(&'a Entries),
     Profile(&'a Settings),
     Default(&'a Said),
     Word(&'a str, Box<Settings>),
@@ -298,15 +318,27 @@ impl Level<'_> {
         match self {
             Self::Scope(settings) | Self::Attribute(settings) | Self::Profile(settings) => settings,
             Self::Operation(said) | Self::Kind(said) | Self::Default(said) => &said.settings,
+            Self::OperationFile(entries) | Self::KindFile(entries) => &entries.settings,
             Self::Word(_, settings) => settings,
         }
     }
 
     fn source(&self, request: &Request<'_>, parameter: &str) -> Source {
         let variable = |said: &Said| said.variable(parameter).unwrap_or_default().to_owned();
+        let place = |entries: &Entries| {
+            entries.place(parameter).map_or_else(Default::default, |at| (at.path.to_string(), at.line))
+        };
         match self {
             Self::Scope(_) => Source::ScopeOverride,
             Self::Operation(said) => Source::Environment { variable: variable(said) },
+            Self::OperationFile(entries) => {
+                let (path, line) = place(entries);
+                Source::File { path, line }
+            }
+            Self::KindFile(entries) => {
+                let (path, line) = place(entries);
+                Source::TypeFile { path, line }
+            }
             Self::Attribute(_) => Source::Attribute,
             Self::Kind(said) => Source::TypeEnvironment { variable: variable(said) },
             Self::Profile(_) => Source::Profile(request.operation_type.to_owned()),
@@ -345,13 +377,16 @@ fn levels<'a>(request: &Request<'a>) -> Vec<Level<'a>> {
         *request;
     let mut levels: Vec<Level<'a>> = overrides.iter().map(|settings| Level::Scope(settings)).collect();
     levels.extend(environment.operation(operation).map(Level::Operation));
+    levels.extend(profiles.file.operation(operation).map(Level::OperationFile));
     levels.extend(attribute.map(Level::Attribute));
     let profile = profiles.get(operation_type).map(Level::Profile);
-    let default = environment.kind(DEFAULT).map(Level::Default);
+    let in_file = |kind: &str| profiles.file.profile(kind).map(Level::KindFile);
+    let default = environment.kind(DEFAULT).map(Level::Default).into_iter().chain(in_file(DEFAULT));
     if name_in_variables(operation_type) == name_in_variables(DEFAULT) {
-        levels.extend(default.into_iter().chain(profile));
+        levels.extend(default.chain(profile));
     } else {
         levels.extend(environment.kind(operation_type).map(Level::Kind));
+        levels.extend(in_file(operation_type));
         levels.extend(profile.into_iter().chain(default));
     }
     levels.extend(words.iter().filter_map(|word| Some(Level::Word(word, Box::new(defaults::word(word)?)))));
@@ -398,13 +433,14 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
     resolved
 }
 
-/// Variables of this operation that no layer of it reads.
+/// Variables and lines of this operation that no layer of it reads.
 fn without_layer(request: &Request<'_>) -> Vec<Problem> {
-    let Some(said) = request.environment.operation(request.operation) else { return Vec::new() };
+    let said = request.environment.operation(request.operation);
+    let entries = request.profiles.file.operation(request.operation);
     PARAMS
         .iter()
         .filter(|param| !request.layers.shows(param))
-        .filter_map(|param| {
+        .flat_map(|param| {
             let layer = match param.group {
                 Group::Timeout => "timeout",
                 Group::Deadline => "deadline",
@@ -416,7 +452,10 @@ fn without_layer(request: &Request<'_>) -> Vec<Problem> {
             };
             let Request { operation, location, .. } = request;
             let what = format!("`{operation}` ({location}) has no {layer} layer");
-            Some(Problem::new(said.variable(param.name)?, what).used("it is ignored"))
+            let variable = said.and_then(|said| said.variable(param.name)).map(ToOwned::to_owned);
+            let line = entries.and_then(|entries| entries.place(param.name)).map(ToString::to_string);
+            let wrong = move |source| Problem::new(source, what.as_str()).used("it is ignored");
+            variable.into_iter().chain(line).map(wrong)
         })
         .collect()
 }
@@ -522,7 +561,12 @@ fn above_cap(
 
 /// Whether somebody said so for this very function, rather than for its kind.
 fn is_written(source: &Source) -> bool {
-    matches!(source, Source::ScopeOverride | Source::Environment { .. } | Source::Attribute)
+    is_outside_of_code(source) || *source == Source::Attribute
+}
+
+/// Whether somebody said so for this very function, and not in its code.
+fn is_outside_of_code(source: &Source) -> bool {
+    matches!(source, Source::ScopeOverride | Source::Environment { .. } | Source::File { .. })
 }
 
 fn check_delays(resolved: &mut Resolved, request: &Request<'_>) {
@@ -705,8 +749,8 @@ fn check_hedge(resolved: &mut Resolved, request: &Request<'_>) {
     }
 }
 
-/// The master switch, which only what is said about this very operation outside of its code beats: a scope's or a
-/// variable's `enable_ = true`. In code `true` says no more than that the layer is there, and an operator who
+/// The master switch, which only what is said about this very operation outside of its code beats: a scope's, a
+/// variable's or a file's `enable_ = true`. In code `true` says no more than that the layer is there, and an operator who
 /// switches everything off means that, too.
 fn switch_off(resolved: &mut Resolved, request: &Request<'_>) {
     let Some((false, variable)) = &request.environment.enabled else { return };
@@ -728,8 +772,7 @@ fn switch_off(resolved: &mut Resolved, request: &Request<'_>) {
             }
             _ => continue,
         };
-        let specific = matches!(resolved.sources[n], Source::ScopeOverride | Source::Environment { .. });
-        if *layer && !specific {
+        if *layer && !is_outside_of_code(&resolved.sources[n]) {
             *layer = false;
             resolved.sources[n] = switched.clone();
         }

@@ -101,6 +101,9 @@ pub(crate) fn emit(event: &Event) {
         EventKind::FaultInjected { attempt, fault } => {
             event!(target: TARGET, Level::INFO, operation, attempt, %fault, "fault injected");
         }
+        EventKind::Reloaded => {
+            event!(target: TARGET, Level::INFO, operation, "configuration reloaded");
+        }
         EventKind::BadConfiguration { message } => {
             event!(target: TARGET, Level::ERROR, operation, problem = %message, "bad configuration");
         }

@@ -80,6 +80,16 @@ impl Scope {
         .await
     }
 
+    /// Gives a variable another value, which is seen after [`reload`](crate::reload).
+    pub fn set_env(&self, name: impl Into<String>, value: impl Into<String>) {
+        self.runtime.set_variable(name.into(), Some(value.into()));
+    }
+
+    /// Takes a variable away, which is seen after [`reload`](crate::reload).
+    pub fn remove_env(&self, name: impl Into<String>) {
+        self.runtime.set_variable(name.into(), None);
+    }
+
     /// The scope's clock.
     pub fn clock(&self) -> &TestClock {
         &self.clock
