@@ -453,7 +453,7 @@ fn needed(written: &[Written], layers: &Layers, args: &Args, errors: &mut Errors
         errors.at(key, format!("`{key}` needs `ratio`: `{key}(ratio = 0.2, per_second = 1)`"));
     }
     let says_what =
-        fallback_key(args).is_some() || ["path", "value", "chain"].iter().any(|key| args.has(key));
+        fallback_key(args).is_some() || ["path", "value", "chain", "on"].iter().any(|key| args.has(key));
     if !says_what {
         for fallback in written.iter().filter(|attribute| attribute.word.name == "fallback") {
             errors.at(
@@ -987,21 +987,23 @@ fn hedgeable(written: &[Written], args: &Args, function: &GuardedFn, shape: &Sha
         );
     }
     for argument in &function.sig.inputs {
-        let unique = match argument {
-            FnArg::Receiver(receiver) => match &receiver.kind {
-                ReceiverKind::Typed(_, ty) => has_unique_borrow(ty),
-                ReceiverKind::Reference(_, _, mutability) => mutability.is_some(),
-                _ => false,
-            },
-            FnArg::Typed(typed) => has_unique_borrow(&typed.ty),
+        let (unique, named) = match argument {
+            FnArg::Receiver(receiver) => (
+                match &receiver.kind {
+                    ReceiverKind::Typed(_, ty) => has_unique_borrow(ty),
+                    ReceiverKind::Reference(_, _, mutability) => mutability.is_some(),
+                    _ => false,
+                },
+                "self".to_owned(),
+            ),
+            FnArg::Typed(typed) => (has_unique_borrow(&typed.ty), compact(&typed.pat)),
         };
         if unique {
             errors.at(
                 argument,
                 format!(
-                    "`{name}` cannot be hedged: `{}` is a unique borrow, which two runs of the body cannot share; \
-                     take it by `&` or by value",
-                    compact(argument)
+                    "`{name}` cannot be hedged: `{named}` is a unique borrow, which two runs of the body cannot share; \
+                     take it by `&` or by value"
                 ),
             );
         }

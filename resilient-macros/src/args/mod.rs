@@ -308,7 +308,10 @@ fn read_keys(list: List, args: &mut Args, errors: &mut Errors, input: ParseStrea
                 expect_comma(&format!("the value of `{key}`"), errors, input)?;
             }
             Ok(false) => {
-                errors.at(&key, unknown(list, &key.unraw().to_string()));
+                let written = key.unraw().to_string();
+                errors.at(&key, unknown(list, &written));
+                args.spoilt.extend(meant(list, &written).map(str::to_owned));
+                args.spoilt.push(written);
                 skip_to_comma(input)?;
             }
             Err(error) => {
@@ -403,6 +406,17 @@ fn unknown(list: List, written: &str) -> String {
     match nearest(written, keys.iter().copied()) {
         Some(near) => format!("unknown key `{written}`; did you mean `{near}`?"),
         None => format!("unknown key `{written}`; the keys of {spelt} are {}", self::list(&keys, "and")),
+    }
+}
+
+/// The key that an unknown word most likely stands for: that it is missing is no second mistake.
+fn meant(list: List, written: &str) -> Option<&'static str> {
+    match foreign(written, list.groups()) {
+        Some(ours) => ours.split('`').nth(1),
+        None => {
+            let keys = Args::KEYS.iter().filter(|(_, group)| list.groups().contains(group));
+            nearest(written, keys.map(|(key, _)| *key))
+        }
     }
 }
 

@@ -558,3 +558,159 @@ fn a_leading_value_fills_the_one_key_it_can_mean() {
         assert_has(&expanded("track_service_health", list, item.clone()), &service);
     }
 }
+
+#[test]
+fn a_rate_limit_and_a_bulkhead_are_asked_after_the_breaker() {
+    let (throttle, isolate) = (quote!(call.throttle().await), quote!(call.isolate().await));
+    let steps = |throttle: &TokenStream, isolate: &TokenStream| {
+        let refused = |step: &TokenStream| {
+            quote! {
+                if let ::core::result::Result::Err(refused) = #step {
+                    break 'attempt ::core::result::Result::Err(refused);
+                }
+            }
+        };
+        [quote!(call.admit()), throttle.clone(), isolate.clone()].iter().map(refused).collect::<TokenStream>()
+    };
+    let list = quote!(
+        bulkhead(max_concurrent = 5, max_wait = "1s", name = "db"),
+        rate_limit(rate = 10, algorithm = "sliding_window"),
+        key = host.name(),
+        budget(ratio = 0.5)
+    );
+    let got = expanded(
+        "resilient",
+        list.clone(),
+        quote!(
+            async fn load(host: &Host) -> Result<u32, E> {
+                get(host).await
+            }
+        ),
+    );
+    assert_has(&got, &steps(&throttle, &isolate));
+    assert_has(&got, &quote!(.rate_limit()));
+    assert_has(&got, &quote!(.bulkhead().bulkhead_name("db").keyed()));
+    assert_has(&got, &quote!(Execution::enter_keyed(&__RESILIENT_SITE, &(host.name()))));
+    assert_has(
+        &got,
+        &quote! {
+            .bulkhead_max_concurrent(5)
+            .bulkhead_max_wait(::core::time::Duration::from_secs(1u64))
+            .rate_limit_rate(10)
+            .rate_limit_algorithm("sliding_window")
+            .budget(::resilient::__private::Budget::Ratio { ratio: 0.5f64, per_second: 1.0 })
+        },
+    );
+    let got = expanded(
+        "resilient",
+        list,
+        quote!(
+            fn load(host: &Host) -> Result<u32, E> {
+                get(host)
+            }
+        ),
+    );
+    assert_has(&got, &steps(&quote!(call.throttle_blocking()), &quote!(call.isolate_blocking())));
+    assert_lacks(
+        &expanded(
+            "resilient",
+            quote!(),
+            quote!(
+                fn f() -> Result<u32, E> {
+                    Ok(1)
+                }
+            ),
+        ),
+        &quote!(isolate),
+    );
+}
+
+#[test]
+fn a_hedge_runs_lanes_that_share_the_arguments() {
+    let got = expanded(
+        "hedge",
+        quote!(delay = "p95", idempotent = true, clone(tag)),
+        quote!(
+            async fn send(order: Order, tag: String, mut tries: u32) -> Result<u32, E> {
+                deliver(&order, tag, tries).await
+            }
+        ),
+    );
+    let verdict = verdict();
+    assert_has(
+        &got,
+        &quote! {
+            let (out, concluded) = call.hedge(|lane| async {
+                let mut call = lane;
+                let out = 'attempt: {
+                    if let ::core::result::Result::Err(refused) = call.admit() {
+                        break 'attempt ::core::result::Result::Err(refused);
+                    }
+                    #[allow(clippy::shadow_reuse)]
+                    let mut tag = ::resilient::__private::fresh(&tag);
+                    #[allow(clippy::shadow_reuse)]
+                    let mut tries = ::resilient::__private::fresh(&tries);
+                    call.attempt(async {
+                        if false {
+                            let _ = &mut tag;
+                            let _ = &mut tries;
+                            let typed: Result<u32, E> = ::resilient::__private::typed();
+                            return typed;
+                        }
+                        {
+                            deliver(&order, tag, tries).await
+                        }
+                    })
+                    .await
+                };
+                let concluded = call.conclude(&out, #verdict);
+                (out, concluded)
+            })
+            .await;
+            let _ = call.settle_hedged(concluded);
+        },
+    );
+    assert_has(&got, &quote!(.hedge()));
+    assert_has(&got, &quote!(.hedge_delay("p95")));
+    let retried = expanded(
+        "resilient",
+        quote!(hedge, idempotent = true),
+        quote!(
+            async fn f() -> Result<u32, E> {
+                Ok(1)
+            }
+        ),
+    );
+    assert_has(&retried, &quote!(match call.settle_hedged(concluded)));
+}
+
+#[test]
+fn a_chain_passes_on_until_somebody_answers() {
+    let got = expanded(
+        "fallback",
+        quote!(chain = [replica, cached], value = 0, on = E::Down),
+        quote!(
+            fn load(&mut self, id: Id, tag: &str) -> Result<u32, E> {
+                self.get(&id, tag)
+            }
+        ),
+    );
+    assert_has(&got, &quote!(::core::result::Result::Err(error) if ::core::matches!(error, E::Down) => {}));
+    assert_has(
+        &got,
+        &quote! {
+            match ::resilient::__private::stood_in(
+                || stand_in0(&mut *self, ::resilient::__private::handed_on(&id), tag, error0)
+            ) {
+                ::core::option::Option::Some(ret) if {
+                    use ::resilient::__private::{PartsOfAny as _, PartsOfResult as _};
+                    (&::resilient::__private::Parts(&ret)).parts().is_ok()
+                } => return ret,
+                _ => {}
+            }
+        },
+    );
+    assert_has(&got, &quote!(hands.own_copy(&call, &mut out)));
+    assert_has(&got, &quote!(hands.own_error(&call, out)));
+    assert_has(&got, &quote!((&::resilient::__private::Answer::<Result<u32, E>>::new()).answer(0)));
+}

@@ -855,3 +855,183 @@ fn a_local_may_not_hide_an_argument_of_the_fallback() {
     refused("resilient", quote!(fallback = cached), item.clone(), &[sentence]);
     refused("resilient", quote!(), item, &[]);
 }
+
+#[test]
+fn a_list_inside_a_list_is_read_as_carefully() {
+    for (list, sentences) in [
+        (
+            quote!(max_concurrent = 10),
+            ["`max_concurrent` belongs in `bulkhead(..)`: write `bulkhead(max_concurrent = ..)`"].as_slice(),
+        ),
+        (
+            quote!(max_wait = 1),
+            &[
+                "`max_wait` belongs in `bulkhead(..)` or `rate_limit(..)`: write `bulkhead(max_wait = ..)` or \
+               `rate_limit(max_wait = ..)`",
+            ],
+        ),
+        (
+            quote!(bulkhead = 10),
+            &["`bulkhead` takes a list, or stands alone for its defaults: `bulkhead(max_concurrent = 10)`"],
+        ),
+        (
+            quote!(bulkhead(max_concurent = 1, max_queue = "2", timeout = 3)),
+            &[
+                "unknown key `max_concurent`; did you mean `max_concurrent`?",
+                "`max_queue` takes a whole number, not \"2\"",
+                "`timeout` is not a key of `bulkhead(..)`, but of `#[api_resilient]`; write it outside of `bulkhead(..)`",
+            ],
+        ),
+        (
+            quote!(rate_limit(permitLimit = 10, window = 3)),
+            &[
+                "`permitLimit` is called something else here; write `rate`",
+                "`window` is called something else here; write `per`",
+            ],
+        ),
+        (quote!(hedge(10), idempotent = true), &["expected a key such as `delay`"]),
+        (
+            quote!(hedge(idempotent = true)),
+            &[
+                "`idempotent` is not a key of `hedge(..)`, but of `#[api_resilient]`; write it outside of `hedge(..)`",
+            ],
+        ),
+        (quote!(bulkhead(max_queue = 1 max_wait = 1)), &["expected a comma after the value of `max_queue`"]),
+        (quote!(bulkhead(max_queue = 1) hedge), &["expected a comma after the value of `bulkhead`"]),
+        (quote!(bulkhead, bulkhead()), &["`bulkhead` is written twice; keep one"]),
+        (
+            quote!(bulkhead(name = "a b")),
+            &["`name` is 1 to 128 of the characters A-Z a-z 0-9 _ . : -; this one has ' '"],
+        ),
+    ] {
+        refused("api_resilient", list, async_fn(), sentences);
+    }
+}
+
+#[test]
+fn layers_say_what_they_cannot_do_without() {
+    let idempotent =
+        "`hedge` runs the body more than once at the same time; write `idempotent = true` if that is safe";
+    for (name, list, sentence) in [
+        (
+            "resilient",
+            quote!(rate_limit),
+            "`rate_limit` says how many calls may pass: `rate_limit(rate = 10, per = \"1s\")`",
+        ),
+        (
+            "rate_limit",
+            quote!(per = 1),
+            "`#[rate_limit]` says how many calls may pass: `#[rate_limit(rate = 10, per = \"1s\")]`",
+        ),
+        (
+            "resilient",
+            quote!(enable_rate_limit = true),
+            "`enable_rate_limit` says how many calls may pass: `rate_limit(rate = 10, per = \"1s\")`",
+        ),
+        ("hedge", quote!(delay = 1), idempotent),
+        ("hedge", quote!(idempotent = false), idempotent),
+        ("resilient", quote!(hedge), idempotent),
+        ("resilient", quote!(enable_hedge = true), idempotent),
+        ("resilient", quote!(idempotent = true), "`idempotent` needs a hedge; add `#[hedge(delay = ..)]`"),
+        (
+            "resilient",
+            quote!(budget = 0.2, enable_retry = false),
+            "`budget` needs retry or a hedge, which `enable_retry = false` removes",
+        ),
+        ("resilient", quote!(budget()), "`budget` needs `ratio`: `budget(ratio = 0.2, per_second = 1)`"),
+        (
+            "resilient",
+            quote!(budget),
+            "`budget` needs a value: `budget = 0.2`, `budget = \"none\"` or `budget(ratio = 0.2, per_second = 1)`",
+        ),
+        (
+            "resilient",
+            quote!(key = tag, enable_circuit_breaker = false),
+            "`key` needs a circuit breaker, a bulkhead or a rate limit, which `enable_circuit_breaker = false` removes",
+        ),
+        (
+            "resilient",
+            quote!(bulkhead, enable_bulkhead = false),
+            "`enable_bulkhead = false` contradicts `bulkhead`; remove one of them",
+        ),
+        (
+            "bulkhead",
+            quote!(enable_bulkhead = false),
+            "`enable_bulkhead = false` contradicts `#[bulkhead]`; remove one of them",
+        ),
+        (
+            "resilient",
+            quote!(budget = 20),
+            "`budget` must be over 0.0 and at most 1.0 (0.2 is one retry for five calls), not 20",
+        ),
+        (
+            "fallback",
+            quote!(),
+            "`#[fallback]` says what answers instead: `#[fallback(path)]` or `#[fallback(value = ..)]`",
+        ),
+        (
+            "fallback",
+            quote!(on = _),
+            "`on` says which errors a fallback answers for; add a path or `value = ..`",
+        ),
+        (
+            "resilient",
+            quote!(fallback_on = _),
+            "`fallback_on` says which errors a fallback answers for; add `fallback = path` or `fallback_value = ..`",
+        ),
+        (
+            "fallback",
+            quote!(a, chain = [b]),
+            "`path` and `chain` both say who answers; write the path at its place in `chain = [a, b]`",
+        ),
+        ("fallback", quote!(chain = []), "`chain` names no function: `chain = [a, b]`"),
+        ("fallback", quote!(chain = a), "`chain` takes paths of functions: `chain = [a, b]`"),
+        (
+            "fallback",
+            quote!(fallback_value = 3),
+            "`fallback_value` is called something else here; write `value`",
+        ),
+    ] {
+        refused(name, list, async_fn(), &[sentence]);
+    }
+    refused(
+        "resilient",
+        quote!(hedge, idempotent = true),
+        sync_fn(),
+        &[
+            "`hedge` needs an async function: `charge` holds its thread until it answers; make it `async`, or call it \
+           through a `resilient::Hedge`",
+        ],
+    );
+    let unique = quote!(
+        async fn charge(&mut self, seen: &mut Vec<u32>, held: Option<&mut u32>) -> Result<(), E> {
+            Ok(())
+        }
+    );
+    let sentence = |name: &str| {
+        format!(
+            "`charge` cannot be hedged: `{name}` is a unique borrow, which two runs of the body cannot share; take it \
+             by `&` or by value"
+        )
+    };
+    let sentences = ["self", "seen", "held"].map(sentence);
+    refused("hedge", quote!(idempotent = true), unique, &sentences.each_ref().map(String::as_str));
+}
+
+#[test]
+fn a_part_of_an_argument_is_there_in_the_attempts_alone() {
+    let item = quote!(
+        async fn charge(Order { id, .. }: Order) -> Result<u32, E> {
+            Ok(id)
+        }
+    );
+    refused(
+        "resilient",
+        quote!(key = id, fallback = f),
+        item.clone(),
+        &[
+            "`key` cannot use `id`, a part of an argument that the fallback is called with; give the whole argument a name",
+        ],
+    );
+    refused("resilient", quote!(key = id, fallback_value = id), item, &[]);
+}

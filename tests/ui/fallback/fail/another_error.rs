@@ -1,0 +1,23 @@
+use resilient::fallback;
+
+struct PayError(u32);
+
+impl From<resilient::ResilienceError> for PayError {
+    fn from(_: resilient::ResilienceError) -> Self {
+        Self(0)
+    }
+}
+
+#[fallback(cached)]
+fn charge(order: u32) -> Result<u32, PayError> {
+    Err(PayError(order))
+}
+
+fn cached(order: u32, error: String) -> Result<u32, PayError> {
+    Ok(order + u32::try_from(error.len()).unwrap())
+}
+
+fn main() {
+    drop(charge(1));
+    drop(cached(1, String::new()));
+}

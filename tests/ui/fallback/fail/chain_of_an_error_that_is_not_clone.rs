@@ -1,0 +1,27 @@
+use resilient::fallback;
+
+struct PayError(u32);
+
+impl From<resilient::ResilienceError> for PayError {
+    fn from(_: resilient::ResilienceError) -> Self {
+        Self(0)
+    }
+}
+
+#[fallback(chain = [cached, spare])]
+fn charge(order: u32) -> Result<u32, PayError> {
+    Err(PayError(order))
+}
+
+fn cached(order: u32, error: PayError) -> Result<u32, PayError> {
+    Ok(order + error.0)
+}
+
+fn spare(order: u32) -> Result<u32, PayError> {
+    Ok(order)
+}
+
+fn main() {
+    drop(charge(1));
+    drop((cached(1, PayError(1)), spare(1)));
+}

@@ -1,0 +1,10 @@
+use resilient::fallback;
+
+#[fallback(value = Some(order))]
+fn charge(order: String) -> Option<String> {
+    Some(order)
+}
+
+fn main() {
+    drop(charge(String::new()));
+}

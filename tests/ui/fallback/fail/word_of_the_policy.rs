@@ -1,0 +1,18 @@
+use resilient::fallback;
+
+struct PayError(u32);
+
+impl From<resilient::ResilienceError> for PayError {
+    fn from(_: resilient::ResilienceError) -> Self {
+        Self(0)
+    }
+}
+
+#[fallback(fallback_value = 3)]
+fn charge(order: u32) -> Result<u32, PayError> {
+    Err(PayError(order))
+}
+
+fn main() {
+    drop(charge(1));
+}

@@ -1,0 +1,10 @@
+use resilient::hedge;
+
+#[hedge(delay = "10ms")]
+async fn charge(order: u32) -> std::io::Result<u32> {
+    Ok(order)
+}
+
+fn main() {
+    drop(charge(1));
+}

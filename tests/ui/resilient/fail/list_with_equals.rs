@@ -1,0 +1,10 @@
+use resilient::resilient;
+
+#[resilient(bulkhead = 10, hedge = true)]
+async fn charge(order: u32) -> std::io::Result<u32> {
+    Ok(order)
+}
+
+fn main() {
+    drop(charge(1));
+}

@@ -1,0 +1,10 @@
+use resilient::resilient;
+
+#[resilient(bulkhead(max_concurrent = 1), bulkhead(max_queue = 1))]
+async fn charge(order: u32) -> std::io::Result<u32> {
+    Ok(order)
+}
+
+fn main() {
+    drop(charge(1));
+}
