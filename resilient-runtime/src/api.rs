@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::breaker::Breaker;
 use crate::bulkhead::Bulkhead;
 use crate::circuit_breaker::CircuitBreaker;
 use crate::event::{Event, Subscription};
+use crate::family::Family;
 use crate::health::{ResilienceHealth, ServiceHealth};
 use crate::profile::{ConfigErrors, Explanation, Settings};
 use crate::rate_limiter::RateLimiter;
@@ -244,13 +246,15 @@ pub fn breaker(name: &str) -> Result<CircuitBreaker, UnknownBreaker> {
 /// [`UnknownBreaker`], which lists the names of breakers that are kept by key.
 pub fn keyed_breaker(name: &str, key: &str) -> Result<CircuitBreaker, UnknownBreaker> {
     let runtime = Runtime::current();
-    match runtime.keyed_breaker_family(name) {
-        Some(family) => Ok(CircuitBreaker::of(family.member(key), Arc::clone(runtime.context()))),
-        None => {
-            let families = runtime.keyed_breaker_families();
-            Err(UnknownBreaker::new(name, families.iter().map(|(known, _)| *known).collect()))
-        }
-    }
+    let family = keyed_family(&runtime, name)?;
+    Ok(CircuitBreaker::of(family.member(key), Arc::clone(runtime.context())))
+}
+
+fn keyed_family(runtime: &Runtime, name: &str) -> Result<Arc<Family<Breaker>>, UnknownBreaker> {
+    runtime.keyed_breaker_family(name).ok_or_else(|| {
+        let families = runtime.keyed_breaker_families();
+        UnknownBreaker::new(name, families.iter().map(|(known, _)| *known).collect())
+    })
 }
 
 /// The keys that functions with `key = ..` used lately under this breaker's name, the last used first, each with its
@@ -263,10 +267,7 @@ pub fn keyed_breaker(name: &str, key: &str) -> Result<CircuitBreaker, UnknownBre
 /// [`UnknownBreaker`], which lists the names of breakers that are kept by key.
 pub fn keyed_breakers(name: &str) -> Result<Vec<(String, CircuitBreaker)>, UnknownBreaker> {
     let runtime = Runtime::current();
-    let Some(family) = runtime.keyed_breaker_family(name) else {
-        let families = runtime.keyed_breaker_families();
-        return Err(UnknownBreaker::new(name, families.iter().map(|(known, _)| *known).collect()));
-    };
+    let family = keyed_family(&runtime, name)?;
     let handle = |breaker| CircuitBreaker::of(breaker, Arc::clone(runtime.context()));
     Ok(family.members().into_iter().map(|(key, breaker)| (key.into(), handle(breaker))).collect())
 }
@@ -278,12 +279,11 @@ pub fn keyed_breakers(name: &str) -> Result<Vec<(String, CircuitBreaker)>, Unkno
 /// [`UnknownBulkhead`], which lists the names there are.
 pub fn bulkhead(name: &str) -> Result<Bulkhead, UnknownBulkhead> {
     let runtime = Runtime::current();
-    match runtime.bulkhead(name) {
-        Some(bulkhead) => Ok(Bulkhead::of(bulkhead, Arc::clone(runtime.context()))),
-        None => {
-            Err(UnknownBulkhead::new(name, runtime.bulkheads().iter().map(|known| known.name()).collect()))
-        }
-    }
+    let bulkhead = runtime.bulkhead(name).ok_or_else(|| {
+        let known = runtime.bulkheads();
+        UnknownBulkhead::new(name, known.iter().map(|known| known.name()).collect())
+    })?;
+    Ok(Bulkhead::of(bulkhead, Arc::clone(runtime.context())))
 }
 
 /// The named rate limiter of annotated functions, called or not.
@@ -293,13 +293,11 @@ pub fn bulkhead(name: &str) -> Result<Bulkhead, UnknownBulkhead> {
 /// [`UnknownRateLimiter`], which lists the names there are.
 pub fn rate_limiter(name: &str) -> Result<RateLimiter, UnknownRateLimiter> {
     let runtime = Runtime::current();
-    match runtime.rate_limiter(name) {
-        Some(limiter) => Ok(RateLimiter::of(limiter, Arc::clone(runtime.context()))),
-        None => {
-            let known = runtime.rate_limiters();
-            Err(UnknownRateLimiter::new(name, known.iter().map(|known| known.name()).collect()))
-        }
-    }
+    let limiter = runtime.rate_limiter(name).ok_or_else(|| {
+        let known = runtime.rate_limiters();
+        UnknownRateLimiter::new(name, known.iter().map(|known| known.name()).collect())
+    })?;
+    Ok(RateLimiter::of(limiter, Arc::clone(runtime.context())))
 }
 
 /// Every named breaker of annotated functions, called or not, by name. Those kept by key are in

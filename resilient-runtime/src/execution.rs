@@ -29,6 +29,7 @@ use crate::timeout::{self, Ambient, CrossesThreads, Timer, pool};
 
 /// One call of a guarded function. Dropping it, at any point, gives back whatever it holds.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Execution {
     policy: PolicyRef,
     /// Attempts that the layers were asked for.

@@ -128,9 +128,9 @@ impl Policy {
         };
         let same_families = match (families, &other.families) {
             (Some(a), Some(b)) => {
-                same(&a.breakers, &b.breakers)
-                    && same(&a.rate_limiters, &b.rate_limiters)
-                    && same(&a.bulkheads, &b.bulkheads)
+                same(a.breakers.as_ref(), b.breakers.as_ref())
+                    && same(a.rate_limiters.as_ref(), b.rate_limiters.as_ref())
+                    && same(a.bulkheads.as_ref(), b.bulkheads.as_ref())
             }
             (None, None) => true,
             _ => false,
@@ -142,10 +142,10 @@ impl Policy {
             (None, None) => true,
             _ => false,
         };
-        same(breaker, &other.breaker)
-            && same(budget, &other.budget)
-            && same(rate_limiter, &other.rate_limiter)
-            && same(bulkhead, &other.bulkhead)
+        same(breaker.as_ref(), other.breaker.as_ref())
+            && same(budget.as_ref(), other.budget.as_ref())
+            && same(rate_limiter.as_ref(), other.rate_limiter.as_ref())
+            && same(bulkhead.as_ref(), other.bulkhead.as_ref())
             && same_hedge
             && same_families
             && same_health
@@ -161,7 +161,7 @@ impl Policy {
     }
 }
 
-fn same<T>(one: &Option<Arc<T>>, other: &Option<Arc<T>>) -> bool {
+fn same<T>(one: Option<&Arc<T>>, other: Option<&Arc<T>>) -> bool {
     match (one, other) {
         (Some(one), Some(other)) => Arc::ptr_eq(one, other),
         (None, None) => true,
