@@ -11,6 +11,7 @@ mod ex;
 mod fb;
 mod hg;
 mod ho;
+mod mt;
 mod rl;
 mod rt;
 mod support;

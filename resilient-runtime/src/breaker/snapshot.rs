@@ -143,8 +143,14 @@ pub struct WindowSnapshot {
     pub abandoned: u32,
     /// Failures as a share of results; `None` below `min_calls`.
     pub failure_rate: Option<f64>,
+    /// The share of failures that opens it; `None` where that rule is off.
+    pub failure_rate_limit: Option<f64>,
     /// Slow calls as a share of results; `None` below `min_calls`.
     pub slow_call_rate: Option<f64>,
+    /// The share of slow calls that opens it; `None` where that rule is off.
+    pub slow_call_rate_limit: Option<f64>,
+    /// How many results there must be before a rate counts.
+    pub min_calls: u32,
 }
 
 /// Where the lock-free counters stood at certain times; kept under the lock.
@@ -258,7 +264,10 @@ pub(super) fn take(
                 slow_failures: totals.slow_failures,
                 abandoned: totals.abandoned,
                 failure_rate: rate(totals.failures),
+                failure_rate_limit: config.failure_rate,
                 slow_call_rate: rate(totals.slow()),
+                slow_call_rate_limit: config.slow_call_rate,
+                min_calls: config.effective_min_calls(),
             }
         }),
     }
