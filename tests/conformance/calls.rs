@@ -27,6 +27,26 @@ macro_rules! both {
         $(sync $(#[$($sync:tt)+])+ async $(#[$($later:tt)+])+)?
         fn $name:ident -> Result<$value:ty, $error:ty>
     ) => {
+        $crate::calls::twins! {
+            $(#[$($attribute)+])*
+            $(sync $(#[$($sync)+])+ async $(#[$($later)+])+)?
+            fn $name -> Result<$value, $error>
+        }
+
+        fn $name() -> $crate::calls::Both<$value, $error> {
+            $crate::calls::Both::new($name::NAMES, $name::sync, |backend| Box::pin($name::later(backend)))
+        }
+    };
+}
+pub(crate) use both;
+
+/// The two functions of [`both!`] alone, `$name::sync` and `$name::later`.
+macro_rules! twins {
+    (
+        $(#[$($attribute:tt)+])*
+        $(sync $(#[$($sync:tt)+])+ async $(#[$($later:tt)+])+)?
+        fn $name:ident -> Result<$value:ty, $error:ty>
+    ) => {
         mod $name {
             use super::*;
 
@@ -47,13 +67,9 @@ macro_rules! both {
             pub(super) const NAMES: [&str; 2] =
                 [concat!(module_path!(), "::sync"), concat!(module_path!(), "::later")];
         }
-
-        fn $name() -> $crate::calls::Both<$value, $error> {
-            $crate::calls::Both::new($name::NAMES, $name::sync, |backend| Box::pin($name::later(backend)))
-        }
     };
 }
-pub(crate) use both;
+pub(crate) use twins;
 
 pub(crate) const fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)

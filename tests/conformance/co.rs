@@ -1,11 +1,18 @@
 //! CO: the order of the layers, seen from outside.
 
 use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex};
+use std::thread;
 
 use resilient::testing::{Flaky, Scope};
-use resilient::{ErrorKind, State, circuit_breaker, retry_with_backoff, with_timeout};
+use resilient::{
+    ErrorKind, EventKind, State, bulkhead, circuit_breaker, hedge, retry_with_backoff, subscribe,
+    with_timeout,
+};
 
-use crate::calls::{Both, Fault, SPARE, World, both, down, down_times, ms, spare, spare_later};
+use crate::calls::{
+    Both, Fault, SPARE, World, both, down, down_times, ms, secs, spare, spare_later, told, twins,
+};
 use crate::fb::{NOT_FOUND, seen, seen_later};
 
 fn slow(milliseconds: u64) -> Flaky<u32, Fault> {
@@ -212,6 +219,55 @@ fn co_013_nested_retries_multiply() {
     });
 }
 
+#[hedge(delay = "10ms", max_hedges = 2, idempotent = true)]
+#[with_timeout("100ms")]
+async fn hedged_limits(backend: &Flaky<u32, Fault>) -> Result<u32, Fault> {
+    backend.call_async().await
+}
+
+/// How often `word` was told.
+fn times(scope: &Scope, word: &str) -> usize {
+    told(scope).iter().filter(|told| told.starts_with(word)).count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn co_014_each_attempt_beside_others_has_a_time_limit_of_its_own() {
+    let (scope, backend) = (Scope::new(), Flaky::new().then_hang());
+    let error = scope.run(hedged_limits(&backend)).await.unwrap_err();
+    assert_eq!(error.kind(), Some(ErrorKind::Timeout));
+    assert_eq!((backend.calls(), times(&scope, "HedgeStarted"), times(&scope, "timed out")), (3, 2, 3));
+    assert_eq!(scope.clock().elapsed(), ms(120), "the last attempt began after 20 ms");
+}
+
+#[retry_with_backoff(max_attempts = 3)]
+#[hedge(delay = "10ms", max_hedges = 1, idempotent = true)]
+async fn retried_hedges(backend: &Flaky<u32, Fault>) -> Result<u32, Fault> {
+    backend.call_async().await
+}
+
+#[retry_with_backoff(max_attempts = 3)]
+#[hedge(delay = "1s", max_hedges = 1, idempotent = true)]
+async fn retried_and_rarely_hedged(backend: &Flaky<u32, Fault>) -> Result<u32, Fault> {
+    backend.call_async().await
+}
+
+#[tokio::test(start_paused = true)]
+async fn co_015_each_retry_may_be_hedged_anew() {
+    let fails_after = |span| Flaky::new().then_err(|| Fault::Down).takes(span);
+    let (scope, backend) = (Scope::new(), fails_after(ms(20)));
+    assert!(matches!(scope.run(retried_hedges(&backend)).await, Err(Fault::Down)));
+    assert_eq!((backend.calls(), times(&scope, "retry"), times(&scope, "HedgeStarted")), (6, 2, 3));
+    // An attempt that fails starts its hedge at once (HG-014), where the scenario's starts none.
+    let (scope, backend) = (Scope::new(), fails_after(ms(20)));
+    assert!(matches!(scope.run(retried_and_rarely_hedged(&backend)).await, Err(Fault::Down)));
+    assert_eq!((backend.calls(), times(&scope, "retry"), times(&scope, "HedgeStarted")), (6, 2, 3));
+    // Within the delay an answer needs no hedge.
+    let backend = || Flaky::new().then(42).takes(ms(20));
+    let (scope, backend) = (Scope::new(), backend());
+    assert_eq!(scope.run(retried_and_rarely_hedged(&backend)).await.unwrap(), 42);
+    assert_eq!((backend.calls(), times(&scope, "HedgeStarted")), (1, 0));
+}
+
 both! {
     #[retry_with_backoff(max_retries = 7, retry_on = Fault::Down)]
     #[circuit_breaker(failure_threshold = "off", failure_rate = 0.75, window = 4, min_calls = 4)]
@@ -222,7 +278,8 @@ both! {
 fn co_017_the_breaker_ends_the_retries_when_it_opens() {
     seven_retries_of_four().each(down, |world| {
         assert_eq!(world.call().unwrap_err().kind(), Some(ErrorKind::CircuitOpen));
-        assert_eq!(world.executions(), 4);
+        // The refusal is that of the fifth attempt, which was waited for.
+        assert_eq!((world.executions(), world.pauses().len()), (4, 4));
     });
 }
 
@@ -307,4 +364,95 @@ fn co_021_a_healthy_call_is_refused_at_once_where_it_is_not() {
             assert_eq!((world.executions(), world.pauses()), (0, vec![]));
         },
     );
+}
+
+both! {
+    #[retry_with_backoff(max_retries = 1, base_delay = "1s", jitter = false)]
+    #[bulkhead(max_concurrent = 1)]
+    fn one_retry_inside_one_slot
+}
+
+#[test]
+fn co_022_nobody_keeps_a_slot_while_it_waits_for_its_retry() {
+    one_retry_inside_one_slot().each(down, |world| {
+        let handle = world.inside(|| resilient::bulkhead(world.operation)).unwrap();
+        // B comes as soon as A waits, and stays.
+        let (b, permits) = (handle.clone(), Mutex::new(Vec::new()));
+        let entered = world.inside(|| {
+            subscribe(move |event| {
+                if matches!(event.kind, EventKind::RetryScheduled { .. }) {
+                    permits.lock().unwrap().push(b.try_acquire().expect("A's slot is free"));
+                }
+            })
+        });
+        assert_eq!(world.call().unwrap_err().kind(), Some(ErrorKind::BulkheadFull));
+        assert_eq!((world.executions(), world.elapsed()), (1, secs(1)));
+        assert_eq!((handle.active_count(), world.count("refused: bulkhead_full")), (1, 1));
+        drop(entered);
+        assert_eq!(handle.active_count(), 0);
+    });
+}
+
+twins! {
+    #[retry_with_backoff(max_retries = 1, base_delay = "1s", jitter = false)]
+    #[bulkhead(max_concurrent = 1, max_queue = 1)]
+    fn one_retry_inside_a_slot_and_a_place -> Result<u32, Fault>
+}
+
+#[tokio::test(start_paused = true)]
+async fn co_024_a_retry_queues_like_any_other_call() {
+    let scope = Scope::new();
+    let backend = Flaky::new().fail_times(1, || Fault::Down).takes(ms(100)).then(42).takes(secs(10));
+    let at = async |begin| {
+        tokio::time::sleep(begin).await;
+        let answer = one_retry_inside_a_slot_and_a_place::later(&backend).await;
+        (answer, scope.clock().elapsed())
+    };
+    let calls = async { tokio::join!(at(ms(0)), at(ms(50)), at(ms(200))) };
+    let ((a, a_ended), (b, b_ended), (c, c_ended)) = scope.run(calls).await;
+    assert_eq!((a.unwrap_err().kind(), a_ended.as_millis()), (Some(ErrorKind::BulkheadFull), 1_100));
+    assert_eq!((b.unwrap(), b_ended.as_millis()), (42, 10_100));
+    assert_eq!((c.unwrap(), c_ended.as_millis()), (42, 20_100));
+    assert_eq!(backend.calls(), 3);
+}
+
+#[test]
+fn co_024_a_retry_queues_like_any_other_call_of_a_thread() {
+    let scope = Scope::new();
+    let _inside = scope.enter();
+    let slots = resilient::bulkhead(one_retry_inside_a_slot_and_a_place::NAMES[0]).unwrap();
+    // Waits in the queue on a thread of its own, and keeps its slot until A's call is over.
+    let (over, is_over) = mpsc::channel::<()>();
+    let (slot, is_over) = (slots.clone(), Arc::new(Mutex::new(is_over)));
+    let another = move || {
+        let (waits, is_over) = (slot.clone(), Arc::clone(&is_over));
+        thread::spawn(move || {
+            let permit = waits.acquire_blocking().unwrap();
+            let _ = is_over.lock().unwrap().recv();
+            drop(permit);
+        });
+        while slot.waiting_count() == 0 {
+            thread::yield_now();
+        }
+    };
+    let b = another.clone();
+    let begins_b = move || {
+        b();
+        Fault::Down
+    };
+    let backend = Flaky::new().fail_times(1, begins_b).then(42);
+    let begins_c = subscribe(move |event| {
+        if matches!(event.kind, EventKind::RetryScheduled { .. }) {
+            another();
+        }
+    });
+    let a = one_retry_inside_a_slot_and_a_place::sync(&backend).unwrap_err();
+    assert_eq!((a.kind(), backend.calls()), (Some(ErrorKind::BulkheadFull), 1));
+    assert_eq!((slots.active_count(), slots.waiting_count()), (1, 1));
+    drop((over, begins_c));
+    while slots.active_count() > 0 {
+        thread::yield_now();
+    }
+    let after = slots.snapshot();
+    assert_eq!((after.accepted_calls, after.rejected_calls, after.waited_calls), (3, 1, 2));
 }
