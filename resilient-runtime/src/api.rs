@@ -138,9 +138,9 @@ pub fn validate() -> Result<(), ConfigErrors> {
 
 /// Reads the environment, `.env` and the settings file anew; what they say is in force from the next call on.
 ///
-/// Breakers, bulkheads, rate limiters and retry budgets keep their state and go on with the new numbers: an open
-/// breaker stays open, a streak of failures is judged by the new threshold at the next failure. Calls under way end
-/// as they began.
+/// Breakers, bulkheads and rate limiters keep their state and go on with the new numbers: an open breaker stays open, a
+/// streak of failures is judged by the new threshold at the next failure. A retry budget that is given other figures
+/// begins full. Calls under way end as they began.
 ///
 /// One wrong value changes nothing at all, also where `init` would have used the next lower source: a program that
 /// runs has better values already. [`EventKind::Reloaded`](crate::EventKind::Reloaded) tells of what was put in force,

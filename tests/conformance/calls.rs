@@ -133,16 +133,32 @@ pub(crate) struct Both<T: 'static, E: 'static> {
     sync: Sync<T, E>,
     later: Later<T, E>,
     settings: Settings,
+    variables: Vec<(String, String)>,
 }
 
 impl<T, E> Both<T, E> {
     pub(crate) fn new(names: [&'static str; 2], sync: Sync<T, E>, later: Later<T, E>) -> Self {
-        Self { names, sync, later, settings: Settings::new() }
+        Self { names, sync, later, settings: Settings::new(), variables: Vec::new() }
     }
 
     /// Settings above those of the attributes.
     pub(crate) fn settings(self, settings: Settings) -> Self {
         Self { settings, ..self }
+    }
+
+    /// A variable of the environment.
+    pub(crate) fn env(mut self, name: impl Into<String>, value: &str) -> Self {
+        self.variables.push((name.into(), value.to_owned()));
+        self
+    }
+
+    /// A parameter of either function, as a variable.
+    pub(crate) fn variable(self, parameter: &str, value: &str) -> Self {
+        let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+        self.names.into_iter().fold(self, |both, name| {
+            let name: String = name.chars().map(plain).collect();
+            both.env(format!("PYNOMALY_OP_{name}_{parameter}"), value)
+        })
     }
 
     /// Checks each of the two in a world of its own.
@@ -158,7 +174,9 @@ impl<T, E> Both<T, E> {
             println!("{operation}");
             // A scope made inside a tokio runtime follows that runtime's clock.
             let tokio = function.enter();
-            let scope = Scope::builder().settings(operation, self.settings.clone()).build();
+            let scope = Scope::builder().settings(operation, self.settings.clone());
+            let variables = self.variables.iter();
+            let scope = variables.fold(scope, |scope, (name, value)| scope.env(name, value)).build();
             drop(tokio);
             check(&World { scope, backend: script(), operation, function });
         }

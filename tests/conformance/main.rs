@@ -6,6 +6,7 @@ mod bh;
 mod bo;
 mod calls;
 mod cb;
+mod cf;
 mod co;
 mod ex;
 mod fb;
