@@ -589,12 +589,11 @@ fn call(plan: &Plan, output: &Output, arguments: &Arguments, body: &Group) -> To
             let _ = #settled;
         }
     };
-    let rest = match &plan.fallback {
-        Some(fallback) => stand_in(plan, fallback, output, arguments, &run),
-        None => {
-            let end = end(plan, output);
-            quote_spanned!(site=> #run #end)
-        }
+    let rest = if let Some(fallback) = &plan.fallback {
+        stand_in(plan, fallback, output, arguments, &run)
+    } else {
+        let end = end(plan, output);
+        quote_spanned!(site=> #run #end)
     };
     let enter = match &plan.per_key {
         None => quote_spanned!(site=> enter(&__RESILIENT_SITE)),
@@ -826,8 +825,8 @@ impl StandIn {
         let (names, adapted, call) = if most > MOST_ARGUMENTS {
             (TokenStream::new(), TokenStream::new(), quote_spanned!(span=> #path(#(#passed),*) #await_))
         } else {
-            let least = arguments.passed.iter().filter(|passed| passed.cfgs.is_empty()).count();
-            let arities = (least..=most).map(|count| {
+            let certain = arguments.passed.iter().filter(|passed| passed.cfgs.is_empty()).count();
+            let arities = (certain..=most).map(|count| {
                 let arity = format_ident!("LeavesErrorOf{count}", span = span);
                 quote_spanned!(span=> #arity as _)
             });

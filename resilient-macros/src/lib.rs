@@ -501,7 +501,8 @@ attributes! {
     /// `From<ResilienceError>` makes it. For an `Ok` that `failure_if` calls a failure that is
     /// `ResilienceError::BadAnswer`. What it returns, an error included, reaches the caller; it never counts as a
     /// success of the function. In a chain a function that panics, or answers with an `Err`, passes to the next; the
-    /// last one's answer counts, whatever it is. A `value` beside a path or chain ends it.
+    /// last one's answer counts, whatever it is. Owned arguments are cloned for all but the last, and so is the error
+    /// where another than the last takes it. A `value` beside a path or chain ends it.
     ///
     /// The trap: a fallback hides that something is down. Its uses are told as
     /// `EventKind::FallbackUsed`.

@@ -9,7 +9,7 @@ use crate::calls::{Fault, SPARE, both, down, down_times, ms, spare, spare_later}
 pub(crate) const NOT_FOUND: u32 = 102;
 
 /// Answers with what it was given: 100 for the script's own failures, 200 for a refusal.
-#[expect(clippy::unnecessary_wraps, clippy::needless_pass_by_value, reason = "as a fallback is called")]
+#[expect(clippy::unnecessary_wraps, reason = "as a fallback is called")]
 pub(crate) fn seen(_: &Flaky<u32, Fault>, error: Fault) -> Result<u32, Fault> {
     Ok(match error {
         Fault::Down => 100,

@@ -411,13 +411,11 @@ fn unknown(list: List, written: &str) -> String {
 
 /// The key that an unknown word most likely stands for: that it is missing is no second mistake.
 fn meant(list: List, written: &str) -> Option<&'static str> {
-    match foreign(written, list.groups()) {
-        Some(ours) => ours.split('`').nth(1),
-        None => {
-            let keys = Args::KEYS.iter().filter(|(_, group)| list.groups().contains(group));
-            nearest(written, keys.map(|(key, _)| *key))
-        }
+    if let Some(ours) = foreign(written, list.groups()) {
+        return ours.split('`').nth(1);
     }
+    let keys = Args::KEYS.iter().filter(|(_, group)| list.groups().contains(group));
+    nearest(written, keys.map(|(key, _)| *key))
 }
 
 /// Whether an attribute's list may hold this list.

@@ -2,8 +2,11 @@
 
 use super::Group;
 
+/// Words that mean the same, and what to write instead of them.
+type Synonyms = (&'static [&'static str], &'static str);
+
 /// Words of other libraries, written in any of the usual cases, and what to write instead.
-const FOREIGN: &[(&[&str], &str)] = &[
+const FOREIGN: &[Synonyms] = &[
     // Attempts
     (
         &["attempts", "tries", "max_tries", "stop_after_attempt", "max_attempt_count", "attempt_count"],
@@ -183,7 +186,7 @@ const FOREIGN: &[(&[&str], &str)] = &[
 ];
 
 /// The same where one layer's keys are alone, in its own attribute or list.
-const AMONG: &[(Group, &[(&[&str], &str)])] = &[
+const AMONG: &[(Group, &[Synonyms])] = &[
     (
         Group::Bulkhead,
         &[
@@ -314,7 +317,7 @@ fn snake_case(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{AMONG, FOREIGN, foreign};
+    use super::{AMONG, FOREIGN, Synonyms, foreign};
     use crate::args::Args;
     use crate::attributes::Group;
 
@@ -332,7 +335,7 @@ mod tests {
 
     #[test]
     fn no_word_of_ours_is_called_foreign_and_none_appears_twice() {
-        let once = |words: &[(&[&str], &str)], ours: &dyn Fn(&str, Group) -> bool| {
+        let once = |words: &[Synonyms], ours: &dyn Fn(&str, Group) -> bool| {
             let all: Vec<&str> = words.iter().flat_map(|(words, _)| words.iter().copied()).collect();
             for word in &all {
                 let known = Args::KEYS.iter().any(|(key, group)| key == word && ours(key, *group));

@@ -994,6 +994,10 @@ fn layers_say_what_they_cannot_do_without() {
     ] {
         refused(name, list, async_fn(), &[sentence]);
     }
+}
+
+#[test]
+fn a_hedge_needs_an_async_function_that_shares_its_arguments() {
     refused(
         "resilient",
         quote!(hedge, idempotent = true),

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use resilient::{
-    api_resilient, cache_resilient, circuit_breaker, database_resilient, file_resilient, ml_resilient,
-    resilient, retry_with_backoff, track_service_health, with_timeout,
+    api_resilient, bulkhead, cache_resilient, circuit_breaker, database_resilient, fallback, file_resilient,
+    hedge, ml_resilient, rate_limit, resilient, retry_with_backoff, track_service_health, with_timeout,
 };
 
 use crate::{Error, Result};
@@ -147,4 +147,65 @@ pub async fn query(calls: &mut u32) -> Result<u32> {
         return Err(Error::Busy);
     }
     Ok(*calls)
+}
+
+/// One at a time and for each tenant, on this thread.
+///
+/// # Errors
+///
+/// `Refused` while another runs.
+#[bulkhead(max_concurrent = 1, key = tenant)]
+pub fn alone(tenant: &str, inside: bool) -> Result<usize> {
+    if inside {
+        alone(tenant, false)
+    } else {
+        Ok(tenant.len())
+    }
+}
+
+/// Twice a minute.
+///
+/// # Errors
+///
+/// `Refused` the third time.
+#[rate_limit(rate = 2, per = "1min")]
+pub async fn rarely(order: u32) -> Result<u32> {
+    tokio::task::yield_now().await;
+    Ok(order)
+}
+
+/// A second run beside one that hangs.
+///
+/// # Errors
+///
+/// None.
+#[hedge(delay = "1ms", idempotent = true, clone(order))]
+pub async fn twice(runs: &std::cell::Cell<u32>, order: String) -> Result<String> {
+    runs.set(runs.get() + 1);
+    if runs.get() == 1 {
+        std::future::pending::<()>().await;
+    }
+    Ok(order)
+}
+
+/// A fallback that is told the error, and one that is not.
+///
+/// # Errors
+///
+/// `NotFound`.
+#[fallback(chain = [untold, told], on = Error::Busy)]
+pub async fn spare(order: u32) -> Result<u32> {
+    Err(if order == 0 { Error::NotFound } else { Error::Busy })
+}
+
+async fn told(order: u32, error: Error) -> Result<u32> {
+    if order == 1 {
+        Ok(1)
+    } else {
+        Err(error)
+    }
+}
+
+async fn untold(order: u32) -> Result<u32> {
+    Ok(order * 2)
 }

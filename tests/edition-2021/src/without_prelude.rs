@@ -11,7 +11,20 @@ use ::std::string::String;
 /// # Errors
 ///
 /// None.
-#[resilient(jitter = 0.2, window = 10, failure_rate = 0.5, ignore = _, failure_if = |size| *size == 0)]
+#[resilient(
+    jitter = 0.2,
+    window = 10,
+    failure_rate = 0.5,
+    ignore = _,
+    failure_if = |size| *size == 0,
+    bulkhead,
+    rate_limit(rate = 100),
+    hedge,
+    idempotent = true,
+    key = more,
+    fallback_chain = [again_later, again_later],
+    fallback_value = 0
+)]
 pub async fn async_policy(text: String, mut more: usize) -> io::Result<usize> {
     more += text.len();
     Ok(more)
@@ -29,6 +42,10 @@ pub async fn async_policy(text: String, mut more: usize) -> io::Result<usize> {
 pub fn sync_stack(mut text: String) -> io::Result<usize> {
     text.push('!');
     Ok(text.len())
+}
+
+async fn again_later(text: String, more: usize) -> io::Result<usize> {
+    Ok(text.len() + more)
 }
 
 fn again(text: String) -> io::Result<usize> {

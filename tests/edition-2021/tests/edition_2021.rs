@@ -19,6 +19,11 @@ async fn every_attribute_guards() -> Result<()> {
             assert_eq!(every_attribute::page("pages".to_owned(), 1).await?, "ges");
             assert_eq!(every_attribute::render("page").await?, 4);
             assert_eq!(every_attribute::query(&mut 0).await?, 2, "the second attempt");
+            assert_eq!(every_attribute::rarely(1).await? + every_attribute::rarely(1).await?, 2);
+            assert!(matches!(every_attribute::rarely(1).await, Err(Error::Refused(_))));
+            assert_eq!(every_attribute::twice(&std::cell::Cell::new(0), "order".to_owned()).await?, "order");
+            assert_eq!(every_attribute::spare(2).await?, 4);
+            assert!(matches!(every_attribute::spare(0).await, Err(Error::NotFound)));
             Ok(())
         })
         .await
@@ -32,6 +37,8 @@ fn every_attribute_guards_sync_functions() {
     assert_eq!(every_attribute::predict(vec![1, 2]).unwrap(), 3);
     assert_eq!(every_attribute::download(&mut vec![1]), Some(1));
     assert_eq!(every_attribute::ping(1), 2);
+    assert_eq!(every_attribute::alone("a", false).unwrap(), 1);
+    assert!(matches!(every_attribute::alone("a", true), Err(Error::Refused(_))));
     *every_attribute::first(&mut [1]).unwrap() = 2;
     assert_eq!(without_prelude::sync_stack("page".to_owned()).unwrap(), 5);
 }
