@@ -15,17 +15,18 @@ pub use resilient_runtime::chaos;
 pub use resilient_runtime::{
     Algorithm, AnyResult, AsyncFallbackChain, Backoff, BreakerConfig, BreakerSnapshot, Budget, Builder,
     Bulkhead, BulkheadConfig, BulkheadPermit, BulkheadSnapshot, CircuitBreaker, Class, Classify,
-    ConfigErrors, Conflict, Counts, Deadline, ErrorKind, Event, EventKind, Explanation, FallbackChain,
-    HealthConfig, HealthStatus, Hedge, HedgeDelay, IllegalTransition, IntoAlgorithm, IntoBackoff, IntoBudget,
-    IntoDuration, IntoHedgeDelay, IntoJitter, IntoWindow, InvalidGrpcTimeout, Jitter, KeyedBreakers, OFF,
-    Operation, OperationBuilder, Permit, Problem, RateLimitConfig, RateLimiter, RateLimiterSnapshot, Refused,
+    ConfigErrors, Conflict, ContextBuilder, Counts, Deadline, ErrorKind, Event, EventKind, Explanation,
+    FallbackChain, HealthConfig, HealthStatus, Hedge, HedgeDelay, HedgedOperation, IllegalTransition,
+    IntoAlgorithm, IntoBackoff, IntoBudget, IntoDuration, IntoHedgeDelay, IntoJitter, IntoWindow,
+    InvalidGrpcTimeout, Jitter, KeyedBreakers, OFF, Operation, OperationBuilder, Permit, Problem,
+    RateLimitConfig, RateLimiter, RateLimiterSnapshot, Refused, ResilienceConfig, ResilienceContext,
     ResilienceError, ResilienceHealth, ResilientOperation, RetryBudget, RetryPolicy, Returning, Row,
     ServiceHealth, ServiceMetrics, ServiceStatistics, ServiceThresholds, Settings, Skipped, Source, State,
     StopReason, Subscription, Takes, TimeInStates, TimeoutPolicy, TripReason, UnknownBreaker,
     UnknownOperation, UnknownService, Window, WindowSnapshot, WithDeadline, WorkerThreads, WorstCase,
     breaker, breakers, builder, bulkhead, explain, init, keyed_breaker, keyed_breakers, operations,
-    rate_limiter, reload, reset_resilience_state, resilience_health, service_health, skipped, subscribe,
-    testing, validate,
+    rate_limiter, reload, reset_resilience_state, resilience_health, resilient_context, service_health,
+    skipped, subscribe, testing, validate,
 };
 #[cfg(feature = "reload")]
 #[doc(inline)]

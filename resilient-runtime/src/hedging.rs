@@ -15,6 +15,7 @@ use crate::error::ResilienceError;
 use crate::event::EventKind;
 use crate::hedge::{Answer, HedgeDelay, Hedged, Judged, Latency, Race};
 use crate::outcome::Class;
+use crate::policy::Hedging;
 use crate::profile::ConfigErrors;
 use crate::runtime::{Runtime, Surroundings, WORKERS};
 use crate::timeout::current_deadline;
@@ -88,6 +89,12 @@ impl Hedge {
         self.name = crate::name::intern(name)
             .map_err(|invalid| ConfigErrors::from_messages("hedge", vec![invalid.to_string()]))?;
         Ok(self)
+    }
+
+    /// It as a layer; what it measures is shared.
+    pub(crate) fn hedging(&self) -> Hedging {
+        let Self { delay, max_hedges, latency, .. } = self;
+        Hedging { delay: *delay, max_hedges: *max_hedges, latency: Arc::clone(latency) }
     }
 
     /// The name in events and errors.

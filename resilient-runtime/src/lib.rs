@@ -63,7 +63,8 @@ pub use health::{
 pub use hedge::HedgeDelay;
 pub use hedging::Hedge;
 pub use operation::{
-    AnyResult, OperationBuilder, ResilientOperation, RetryPolicy, Returning, Takes, TimeoutPolicy,
+    AnyResult, ContextBuilder, HedgedOperation, OperationBuilder, ResilienceConfig, ResilienceContext,
+    ResilientOperation, RetryPolicy, Returning, Takes, TimeoutPolicy, resilient_context,
 };
 pub use outcome::{Class, Classify};
 pub use profile::{

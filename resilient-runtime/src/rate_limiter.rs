@@ -35,6 +35,10 @@ pub struct RateLimiter {
 }
 
 impl RateLimiter {
+    pub(crate) fn shared(&self) -> Arc<RateLimiterCore> {
+        Arc::clone(&self.limiter)
+    }
+
     /// Makes a limiter of its own, outside every registry, with all its permits.
     ///
     /// # Errors

@@ -90,6 +90,10 @@ impl RetryBudget {
         }
     }
 
+    pub(crate) fn shared(&self) -> Arc<BudgetCore> {
+        Arc::clone(&self.budget)
+    }
+
     /// Its name.
     pub fn name(&self) -> &'static str {
         self.budget.name()

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -94,6 +94,8 @@ pub(crate) struct Origins {
     /// Read before it got here: whoever understands it holds a lock.
     #[cfg(feature = "reload")]
     pub(crate) file: Option<SettingsFile>,
+    /// Operations that are no annotated functions, with their kinds.
+    pub(crate) declared: BTreeSet<(&'static str, &'static str)>,
     pub(crate) understood: Option<Arc<Understood>>,
     /// Counts the changes. What was made from it before one is not kept.
     pub(crate) changes: u64,
@@ -102,6 +104,7 @@ pub(crate) struct Origins {
 /// Configuration as it was read last.
 #[derive(Debug)]
 pub(crate) struct Understood {
+    read: Arc<Environment>,
     profiles: Profiles,
     environment: Parsed,
     overrides: BTreeMap<String, Settings>,
@@ -287,6 +290,20 @@ impl Runtime {
         })
     }
 
+    /// Makes an operation known that is no annotated function, so that its variables are read.
+    pub(crate) fn declare(&self, operation: &'static str, kind: &'static str) {
+        let mut origins = lock(&self.0.origins);
+        if !origins.declared.insert((operation, kind)) {
+            return;
+        }
+        origins.changes += 1;
+        if let Some(understood) = &origins.understood {
+            // From the environment as it was read: nothing else changes by this.
+            let read = Arc::clone(&understood.read);
+            origins.understood = Some(Arc::new(origins.understand_as_read(read)));
+        }
+    }
+
     /// The configuration, read at first use; its problems are told then, once.
     fn understood(&self) -> Arc<Understood> {
         let (understood, fresh) = {
@@ -322,7 +339,7 @@ impl Runtime {
         (environment.chaos.clone(), environment.prefix.clone())
     }
 
-    fn report(&self, operation: &'static str, message: String) {
+    pub(crate) fn report(&self, operation: &'static str, message: String) {
         self.0.context.events.tell(operation, EventKind::BadConfiguration { message });
     }
 
@@ -602,27 +619,35 @@ impl Origins {
     }
 
     fn understand(&self) -> Understood {
-        let mut profiles = Profiles::built_in();
-        for site in sites() {
-            profiles.declare(site.spec().operation_type);
-        }
-        for (kind, settings) in &self.profiles {
-            profiles.set(kind, settings.clone());
-        }
-        let operations: Vec<_> = sites().map(Site::operation).collect();
         let environment = match &self.variables {
             Some(pairs) => Environment::from_pairs(pairs.iter().cloned()),
             None => Environment::from_process(),
         };
+        self.understand_as_read(Arc::new(environment))
+    }
+
+    fn understand_as_read(&self, read: Arc<Environment>) -> Understood {
+        let mut profiles = Profiles::built_in();
+        for site in sites() {
+            profiles.declare(site.spec().operation_type);
+        }
+        for (_, kind) in &self.declared {
+            profiles.declare(kind);
+        }
+        for (kind, settings) in &self.profiles {
+            profiles.set(kind, settings.clone());
+        }
+        let declared = self.declared.iter().map(|(operation, _)| *operation);
+        let operations: Vec<_> = sites().map(Site::operation).chain(declared).collect();
         #[cfg(feature = "reload")]
         let of_file = self.file.as_ref().map(|file| profiles.read(file, &operations)).unwrap_or_default();
         #[cfg(not(feature = "reload"))]
         let of_file = Vec::new();
-        let mut environment = environment.parse(self.prefix.as_deref(), &profiles, &operations);
+        let mut environment = read.parse(self.prefix.as_deref(), &profiles, &operations);
         environment.problems.extend(of_file);
         #[cfg(feature = "chaos")]
         let environment = environment.with_chaos(self.chaos_in_release);
-        Understood { profiles, environment, overrides: self.overrides.clone() }
+        Understood { read, profiles, environment, overrides: self.overrides.clone() }
     }
 }
 

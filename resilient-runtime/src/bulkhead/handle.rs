@@ -58,6 +58,10 @@ impl Bulkhead {
         Self { core, context }
     }
 
+    pub(crate) fn shared(&self) -> Arc<BulkheadCore> {
+        Arc::clone(&self.core)
+    }
+
     /// Its name.
     pub fn name(&self) -> &'static str {
         self.core.name()

@@ -1,6 +1,9 @@
 //! What the attributes print into a function, once more as two functions: the same loop around the same `Execution`.
 //!
-//! No rule lives here. As in the expansion, no answer and no refusal is in scope while something is awaited.
+//! No rule lives here. As in the expansion, no answer and no refusal is in scope while something is awaited. The bounds
+//! are on a function that makes futures: those on `AsyncFn` make a future that is not `Send` where a closure borrows.
+
+use std::future::Future;
 
 use super::rules::{Attempted, Judge};
 use crate::error::ResilienceError;
@@ -18,6 +21,12 @@ pub(super) fn drive<T, E: From<ResilienceError> + 'static>(
                 if let Err(refused) = call.admit() {
                     break 'attempt Err(refused);
                 }
+                if let Err(refused) = call.throttle_blocking() {
+                    break 'attempt Err(refused);
+                }
+                if let Err(refused) = call.isolate_blocking() {
+                    break 'attempt Err(refused);
+                }
                 attempt(&mut call)
             };
             let out = judge.shown(out);
@@ -28,14 +37,14 @@ pub(super) fn drive<T, E: From<ResilienceError> + 'static>(
         };
         call.pause_blocking(delay);
     };
-    end(call, judge, out)
+    judge.end(call, out)
 }
 
 /// One call as a future.
-pub(super) async fn drive_async<T, E: From<ResilienceError> + 'static>(
+pub(super) async fn drive_async<T, E: From<ResilienceError> + 'static, F: Future<Output = Result<T, E>>>(
     mut call: Execution,
     judge: Judge<'_, T, E>,
-    mut operation: impl AsyncFnMut() -> Result<T, E>,
+    mut operation: impl FnMut() -> F,
 ) -> Result<T, E> {
     let out = loop {
         let delay = {
@@ -43,7 +52,13 @@ pub(super) async fn drive_async<T, E: From<ResilienceError> + 'static>(
                 if let Err(refused) = call.admit() {
                     break 'attempt Err(refused);
                 }
-                // In a block of its own: what a plain closure does before its future is the attempt's too.
+                if let Err(refused) = call.throttle().await {
+                    break 'attempt Err(refused);
+                }
+                if let Err(refused) = call.isolate().await {
+                    break 'attempt Err(refused);
+                }
+                // In a block of its own: what the closure does before there is a future is the attempt's too.
                 call.attempt(async { operation().await }).await
             };
             let out = judge.shown(out);
@@ -54,20 +69,43 @@ pub(super) async fn drive_async<T, E: From<ResilienceError> + 'static>(
         };
         call.pause(delay).await;
     };
-    end(call, judge, out)
+    judge.end(call, out)
 }
 
-/// Hands out the answer, or the refusal, or what stands in for it.
-fn end<T, E: From<ResilienceError> + 'static>(
+/// One call as a future, whose attempts run beside each other where one does not answer.
+pub(super) async fn drive_hedged<T, E: From<ResilienceError> + 'static, F: Future<Output = Result<T, E>>>(
     mut call: Execution,
     judge: Judge<'_, T, E>,
-    out: Attempted<T, E>,
+    operation: impl Fn() -> F,
 ) -> Result<T, E> {
-    let fallback = judge.fallback().filter(|_| call.wants_fallback());
-    match (out, fallback) {
-        (Ok(Err(error)), Some(fallback)) => fallback(error),
-        (Err(refused), Some(fallback)) => fallback(judge.refuse(refused)),
-        (Ok(answer), _) => answer,
-        (Err(refused), None) => Err(judge.refuse(refused)),
-    }
+    let operation = &operation;
+    let out = loop {
+        let delay = {
+            let lane = |lane| async move {
+                let mut call: Execution = lane;
+                let out = 'attempt: {
+                    if let Err(refused) = call.admit() {
+                        break 'attempt Err(refused);
+                    }
+                    if let Err(refused) = call.throttle().await {
+                        break 'attempt Err(refused);
+                    }
+                    if let Err(refused) = call.isolate().await {
+                        break 'attempt Err(refused);
+                    }
+                    call.attempt(async { operation().await }).await
+                };
+                let out = judge.shown(out);
+                let concluded = call.conclude(&out, |answer| judge.verdict(answer));
+                (out, concluded)
+            };
+            let (out, concluded) = call.hedge(lane).await;
+            match call.settle_hedged(concluded) {
+                None => break out,
+                Some(delay) => delay,
+            }
+        };
+        call.pause(delay).await;
+    };
+    judge.end(call, out)
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::policy::Policy;
-use crate::runtime::Runtime;
+use crate::runtime::{Report, Runtime};
 use crate::site::PolicyRef;
 
 /// One policy for the process and one for the scope that asked last.
@@ -23,7 +23,7 @@ struct InForce {
 
 impl Kept {
     /// The policy in force, made by `make` where it is not the one that was kept.
-    pub(super) fn get(&self, make: impl Fn(&Runtime) -> Policy) -> PolicyRef {
+    pub(super) fn get(&self, make: impl Fn(&Runtime) -> (Policy, Vec<Report>)) -> PolicyRef {
         Runtime::with_current(|runtime| {
             let slot = if runtime.is_process() { &self.process } else { &self.scoped };
             loop {
@@ -36,13 +36,18 @@ impl Kept {
                     return PolicyRef::Scoped(Arc::clone(&kept.policy));
                 }
                 drop(kept);
-                let policy = Arc::new(make(runtime));
+                let (policy, reports) = make(runtime);
+                let policy = Arc::new(policy);
                 if runtime.epoch() != epoch {
                     continue;
                 }
                 let in_force = InForce { epoch, policy: Arc::clone(&policy) };
                 let before = slot.write().unwrap_or_else(PoisonError::into_inner).replace(in_force);
                 drop(before);
+                // Only now: a listener may come back here.
+                for (operation, message) in reports {
+                    runtime.report(operation, message);
+                }
                 return PolicyRef::Scoped(policy);
             }
         })

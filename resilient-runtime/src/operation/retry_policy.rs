@@ -3,15 +3,19 @@
 use std::error::Error as StdError;
 use std::time::Duration;
 
+use super::above_cap;
 use super::rules::{RetryRules, Rule};
-use crate::profile::{ConfigErrors, IntoBackoff, IntoDuration, IntoJitter, Problem, Settings, check};
-use crate::retry::{Backoff, Jitter, Retry};
+use crate::profile::{
+    ConfigErrors, IntoBackoff, IntoBudget, IntoDuration, IntoJitter, Problem, Settings, check,
+};
+use crate::retry::{Backoff, Budget, Jitter, Retry};
 use crate::runtime::Runtime;
 
 /// When to try again, and how long to wait first.
 ///
 /// Defaults: 3 attempts, the first call included; waits of 0.1 s, doubled from one retry to the next, 10 s at most,
-/// each spread to between half of it and all of it; after every error.
+/// each spread to between half of it and all of it; after every error; paid from 500 tokens that all calls of one
+/// operation share, see [`Budget`].
 ///
 /// Every `with_` gives a new policy and leaves the old one as it was. Values that cannot be used are refused, all at
 /// once, by [`validate`](Self::validate) and by the operation that is built with them.
@@ -116,6 +120,13 @@ impl RetryPolicy {
         policy
     }
 
+    /// What retries are paid from, a full one for each operation that is built: `"default"`, `"none"`, a share of the
+    /// calls such as `0.2`, or a [`Budget`]. To share one there is
+    /// [`with_retry_budget`](crate::OperationBuilder::with_retry_budget).
+    pub fn with_budget(&self, budget: impl IntoBudget) -> Self {
+        self.set(|settings| settings.budget(budget))
+    }
+
     /// Attempts, the first call included.
     pub fn max_attempts(&self) -> u32 {
         self.numbers().max_attempts
@@ -146,13 +157,13 @@ impl RetryPolicy {
         const OWNER: &str = "the retry policy";
         let mut problems = check(&self.settings, OWNER);
         let Retry { max_delay, .. } = self.numbers();
-        if let Some(base_delay) = self.settings.base_delay.filter(|base_delay| *base_delay > max_delay) {
-            let [base_delay, max_delay] = [base_delay, max_delay].map(humantime::format_duration);
-            let what = format!("{base_delay} is above max_delay, {max_delay}");
-            let allowed = format!("{max_delay} or less, or a larger max_delay");
-            problems.push(Problem::new(format!("base_delay of {OWNER}"), what).allowed(allowed));
-        }
+        let above = |base_delay| above_cap(OWNER, ("base_delay", base_delay), ("max_delay", max_delay));
+        problems.extend(self.settings.base_delay.and_then(above));
         problems
+    }
+
+    pub(super) fn budget(&self) -> Budget {
+        self.settings.budget.unwrap_or_default()
     }
 
     /// The numbers in force; what was refused is as if it had not been said.

@@ -6,7 +6,9 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use crate::__private as private;
 use crate::error::{self, ResilienceError};
+use crate::execution::Execution;
 use crate::outcome::{Classify, Verdict};
 
 /// A rule about errors of one type, which says nothing about errors of another.
@@ -122,25 +124,47 @@ pub struct AnyResult;
 /// What is known of an operation's answers: they are `Result<T, E>`, so that it can be told how to make one.
 pub struct Returning<T, E> {
     pub(super) fallback: Option<Arc<Fallback<T, E>>>,
+    pub(super) failure_if: Option<Arc<FailureIf<T>>>,
+    /// `exhausted = "wrap"`.
+    wrap: Option<Wrap<T, E>>,
 }
 
 pub(super) type Fallback<T, E> = dyn Fn(E) -> Result<T, E> + Send + Sync;
+pub(super) type FailureIf<T> = dyn Fn(&T) -> bool + Send + Sync;
+type Wrap<T, E> = fn(&Execution, Attempted<T, E>) -> Result<T, E>;
+
+impl<T, E> Returning<T, E> {
+    pub(super) fn wrap_exhausted(&mut self)
+    where
+        E: From<ResilienceError> + Into<Box<dyn StdError + Send + Sync>>,
+    {
+        self.wrap = Some(|call, out| match out {
+            Ok(answer) => private::wrap_exhausted(call, answer),
+            Err(refused) => private::refuse_exhausted(call, refused),
+        });
+    }
+}
 
 impl<T, E> Default for Returning<T, E> {
     fn default() -> Self {
-        Self { fallback: None }
+        Self { fallback: None, failure_if: None, wrap: None }
     }
 }
 
 impl<T, E> Clone for Returning<T, E> {
     fn clone(&self) -> Self {
-        Self { fallback: self.fallback.clone() }
+        Self { fallback: self.fallback.clone(), failure_if: self.failure_if.clone(), wrap: self.wrap }
     }
 }
 
 impl<T, E> fmt::Debug for Returning<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Returning").field("fallback", &self.fallback.is_some()).finish()
+        let Self { fallback, failure_if, wrap } = self;
+        f.debug_struct("Returning")
+            .field("fallback", &fallback.is_some())
+            .field("failure_if", &failure_if.is_some())
+            .field("wrap", &wrap.is_some())
+            .finish()
     }
 }
 
@@ -154,7 +178,7 @@ impl<T, E> sealed::Sealed for Returning<T, E> {}
 /// Whether an operation takes calls that give a `Result<T, E>`. Implemented here only.
 #[diagnostic::on_unimplemented(
     message = "this operation gives another type than `Result<{T}, {E}>`",
-    note = "its fallback says which; build one operation for each type of answer"
+    note = "its fallback or `failure_if` says which; build one operation for each type of answer"
 )]
 pub trait Takes<T, E>: sealed::Sealed {
     #[doc(hidden)]
@@ -214,16 +238,29 @@ impl<T, E: From<ResilienceError> + 'static> Judge<'_, T, E> {
 
     pub(super) fn verdict(&self, answer: &Result<T, E>) -> Verdict {
         match answer {
-            Ok(_) => Verdict::SUCCESS,
+            Ok(value) => {
+                let failure_if = self.returning.and_then(|returning| returning.failure_if.as_ref());
+                if failure_if.is_some_and(|fails| fails(value)) { Verdict::FAILURE } else { Verdict::SUCCESS }
+            }
             Err(error) => self.rules.verdict(error),
         }
     }
 
-    pub(super) fn refuse(&self, refused: ResilienceError) -> E {
-        self.rules.refuse(refused)
-    }
-
-    pub(super) fn fallback(&self) -> Option<&Fallback<T, E>> {
-        self.returning.and_then(|returning| returning.fallback.as_deref())
+    /// Hands out the answer, or the refusal, or what stands in for it.
+    pub(super) fn end(&self, mut call: Execution, out: Attempted<T, E>) -> Result<T, E> {
+        let fallback = self.returning.and_then(|returning| returning.fallback.as_deref());
+        if let Some(fallback) = fallback.filter(|_| call.wants_fallback()) {
+            return fallback(match out {
+                Ok(Err(error)) => error,
+                Ok(Ok(_)) => ResilienceError::BadAnswer { operation: call.operation() }.into(),
+                Err(refused) => self.rules.refuse(refused),
+            });
+        }
+        let wrap = self.returning.and_then(|returning| returning.wrap).filter(|_| call.exhausted());
+        match (out, wrap) {
+            (out, Some(wrap)) => wrap(&call, out),
+            (Ok(answer), None) => answer,
+            (Err(refused), None) => Err(self.rules.refuse(refused)),
+        }
     }
 }
