@@ -137,7 +137,6 @@ fn mt_005_calls_that_a_bulkhead_refuses_are_not_among_those_that_ran() {
     });
 }
 
-#[expect(clippy::unused_async, reason = "as a fallback is called")]
 async fn not_needed(_: &AtomicU32) -> Result<u32, Fault> {
     Ok(SPARE)
 }

@@ -9,9 +9,9 @@ use std::time::Duration;
 use resilient::chaos::{self, Chaos, Fault};
 use resilient::testing::{Scope, ScopeGuard};
 use resilient::{
-    ErrorKind, EventKind, ResilienceError, State, StopReason, breaker, builder, circuit_breaker,
-    reset_resilience_state, resilient, retry_with_backoff, service_health, track_service_health, validate,
-    with_timeout,
+    ErrorKind, EventKind, ResilienceError, ResilientOperation, RetryPolicy, State, StopReason, breaker,
+    builder, bulkhead, circuit_breaker, reset_resilience_state, resilient, retry_with_backoff,
+    service_health, track_service_health, validate, with_timeout,
 };
 
 #[derive(Debug, PartialEq, thiserror::Error)]
@@ -504,4 +504,60 @@ fn what_the_function_says_is_untouched_where_no_fault_is_drawn() {
     assert_eq!(fails_by_itself(), Err(Failure::Own));
     assert_eq!(scope.clock().elapsed(), Duration::ZERO);
     assert_eq!(faults(scope), []);
+}
+
+#[resilient(
+    operation_name = "chaos_hedged",
+    enable_retry = false,
+    idempotent = true,
+    hedge(delay = "100ms", max_hedges = 2)
+)]
+async fn hedged(runs: &AtomicU32) -> Answer {
+    Ok(runs.fetch_add(1, Ordering::Relaxed))
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_attempt_of_a_hedged_call_suffers_by_itself() {
+    let (scope, runs) = (Scope::new(), AtomicU32::new(0));
+    let calls = async {
+        let injection = chaos::inject("chaos_hedged", Chaos::new().latency("250ms")).unwrap();
+        assert_eq!(hedged(&runs).await, Ok(0));
+        assert_eq!(injection.hits(), 3);
+        assert!((millis(250)..millis(260)).contains(&scope.clock().elapsed()));
+        drop(injection);
+        let _errors = chaos::inject("chaos_hedged", Chaos::new().error_rate(1.0)).unwrap();
+        assert_eq!(hedged(&runs).await, refused("'chaos_hedged' failed on purpose: chaos injected an error"));
+    };
+    scope.run(calls).await;
+    assert_eq!(runs.into_inner(), 1);
+}
+
+#[bulkhead(max_concurrent = 1, operation_name = "chaos_bulkhead")]
+fn alone() -> Answer {
+    Ok(1)
+}
+
+#[test]
+fn whoever_suffers_gives_back_what_it_holds() {
+    let (_scope, _inside) = scope();
+    for chaos in [Chaos::new().panic_rate(1.0), Chaos::new().error_rate(1.0)] {
+        let _chaos = chaos::inject("*", chaos).unwrap();
+        assert!(!matches!(catch_unwind(alone), Ok(Ok(_))));
+        let bulkhead = bulkhead("chaos_bulkhead").unwrap().snapshot();
+        assert_eq!((bulkhead.active_count, bulkhead.available), (0, 1));
+    }
+    assert_eq!(alone(), Ok(1));
+}
+
+#[test]
+fn an_operation_made_at_run_time_suffers_under_its_name() {
+    let (_scope, _inside) = scope();
+    let retry = RetryPolicy::new().with_max_attempts(3).with_base_delay(0);
+    let operation = ResilientOperation::builder("chaos_object").with_retry(retry).build().unwrap();
+    let injection = chaos::inject("chaos_object", Chaos::new().error_rate(1.0)).unwrap();
+    let answer: Answer = operation.call(|| Ok(1));
+    assert_eq!(answer, refused("'chaos_object' failed on purpose: chaos injected an error"));
+    assert_eq!(injection.hits(), 3);
+    drop(injection);
+    assert_eq!(operation.call(|| Answer::Ok(1)), Ok(1));
 }
