@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use resilient::testing::{Flaky, Scope};
 use resilient::{
-    EventKind, ResilienceError, State, breaker, circuit_breaker, database_resilient, explain, reload,
-    resilient,
+    EventKind, ResilienceError, State, breaker, bulkhead, circuit_breaker, database_resilient, explain,
+    rate_limit, reload, resilient,
 };
 
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -215,6 +215,75 @@ fn a_variable_that_parts_two_functions_of_one_breaker_is_refused() {
     let backend = failing(9);
     assert_eq!((first(&backend), second(&backend)), (Err(Fault::Down), Err(Fault::Down)));
     assert_eq!(breaker("reload_shared").unwrap().state(), State::Open);
+}
+
+#[test]
+fn a_bulkhead_keeps_who_is_in_it_and_gets_its_new_places() {
+    #[bulkhead(max_concurrent = 1, operation_name = "reload_places")]
+    fn inside_of_each_other(more: u32, before: &dyn Fn()) -> Result<u32, Fault> {
+        if more == 0 {
+            return Ok(resilient::bulkhead("reload_places").unwrap().active_count());
+        }
+        before();
+        inside_of_each_other(more - 1, before)
+    }
+    let scope = Scope::new();
+    let _inside = scope.enter();
+    let full = Err(Fault::Refused("bulkhead_full".into()));
+    assert_eq!(inside_of_each_other(1, &|| ()), full);
+    let a_second_place = || {
+        scope.set_env("PYNOMALY_OP_RELOAD_PLACES_BULKHEAD_MAX_CONCURRENT", "2");
+        reload().unwrap();
+    };
+    assert_eq!(inside_of_each_other(1, &a_second_place), Ok(2));
+    assert_eq!(inside_of_each_other(2, &|| ()), full);
+    let no_place = || {
+        scope.set_env("PYNOMALY_OP_RELOAD_PLACES_BULKHEAD_MAX_CONCURRENT", "0");
+        reload().unwrap();
+    };
+    assert_eq!(inside_of_each_other(1, &no_place), full, "closed while a call is in it");
+    assert_eq!(inside_of_each_other(0, &|| ()), full);
+    let places = resilient::bulkhead("reload_places").unwrap();
+    assert_eq!((places.active_count(), places.snapshot().max_concurrent), (0, 0));
+}
+
+#[test]
+fn a_rate_limit_remembers_what_was_taken() {
+    #[rate_limit(rate = 2, per = "1m", operation_name = "reload_rate")]
+    fn rationed() -> Result<u32, Fault> {
+        Ok(1)
+    }
+    let scope = Scope::new();
+    let _inside = scope.enter();
+    let refused = Err(Fault::Refused("rate_limited".into()));
+    assert_eq!([rationed(), rationed(), rationed()], [Ok(1), Ok(1), refused.clone()]);
+    scope.set_env("PYNOMALY_OP_RELOAD_RATE_RATE_LIMIT_RATE", "3");
+    reload().unwrap();
+    assert_eq!([rationed(), rationed()], [Ok(1), refused.clone()], "two of three were taken");
+    scope.set_env("PYNOMALY_OP_RELOAD_RATE_RATE_LIMIT_RATE", "1");
+    reload().unwrap();
+    assert_eq!(rationed(), refused);
+}
+
+#[test]
+fn each_key_keeps_its_own_breaker() {
+    #[circuit_breaker(failure_threshold = 2, key = tenant, operation_name = "reload_keyed")]
+    fn of(tenant: &str, backend: &Backend) -> Result<u32, Fault> {
+        backend.call()
+    }
+    let scope = Scope::new();
+    let _inside = scope.enter();
+    let down = failing(100);
+    let open = Err(Fault::Refused("circuit_open".into()));
+    for _ in 0..2 {
+        assert_eq!(of("one", &down), Err(Fault::Down));
+    }
+    assert_eq!(of("two", &down), Err(Fault::Down));
+    scope.set_env("PYNOMALY_OP_RELOAD_KEYED_FAILURE_THRESHOLD", "3");
+    reload().unwrap();
+    assert_eq!(of("one", &down), open, "it was open before");
+    assert_eq!([of("two", &down), of("two", &down)], [Err(Fault::Down), Err(Fault::Down)]);
+    assert_eq!(of("two", &down), open, "three in a row, the one before the reload among them");
 }
 
 #[test]
