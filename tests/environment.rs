@@ -510,6 +510,142 @@ fn a_kind_of_ones_own_has_variables_of_its_own() {
 }
 
 #[resilient(
+    operation_type = "env_patterns",
+    operation_name = "env_all_layers",
+    idempotent = true,
+    timeout = "1s",
+    max_attempts = 1,
+    rate_limit(rate = 1000),
+    bulkhead(max_concurrent = 1000),
+    hedge(delay = "10s")
+)]
+async fn all_layers(backend: &Backend) -> Result<u32, Fault> {
+    backend.call_async().await
+}
+
+/// Parameter, a value unlike the default and the attribute's, as it is written and as `explain` prints it; a wrong one.
+const LAYERS: [(&str, &str, &str, &str); 14] = [
+    ("budget", "0.5", "0.5", "0"),
+    ("enable_hedge", "no", "false", "2"),
+    ("hedge_delay", "P95", "p95", "p99"),
+    ("hedge_max_hedges", "3", "3", "0"),
+    ("enable_rate_limit", "off", "false", ""),
+    ("rate_limit_rate", "7.0", "7", "7.5"),
+    ("rate_limit_per", "1m", "1m", "0"),
+    ("rate_limit_burst", "3", "3", "0"),
+    ("rate_limit_max_wait", "0.25", "250ms", "-1"),
+    ("rate_limit_algorithm", "Sliding_Window", "sliding_window", "leaky"),
+    ("enable_bulkhead", "0", "false", "none"),
+    ("bulkhead_max_concurrent", "0", "0", "-1"),
+    ("bulkhead_max_queue", "5", "5", "many"),
+    ("bulkhead_max_wait", "100ms", "100ms", "soon"),
+];
+
+#[test]
+fn every_parameter_of_the_inner_layers_has_a_variable() {
+    let operation = "env_all_layers";
+    let rows = || -> BTreeSet<_> {
+        let explanation = explain(operation).unwrap();
+        let row = |row: &resilient::Row| (row.parameter(), row.value(), row.source().to_string());
+        explanation.parameters().iter().map(row).collect()
+    };
+    let before = {
+        let scope = Scope::new();
+        let _inside = scope.enter();
+        rows()
+    };
+    for (parameter, written, printed, wrong) in LAYERS {
+        for owner in ["OP_ENV_ALL_LAYERS", "ENV_PATTERNS", "DEFAULT"] {
+            let variable = variable(owner, parameter);
+            let right = scope(&[(&variable, written)]);
+            let inside = right.enter();
+            validate().unwrap_or_else(|errors| panic!("{variable}: {errors}"));
+            let is_written =
+                before.iter().any(|(name, _, source)| *name == parameter && source == "attribute");
+            let after = rows();
+            let changed: Vec<_> = after.difference(&before).filter(|(name, ..)| *name == parameter).collect();
+            if is_written && !owner.starts_with("OP_") {
+                assert!(changed.is_empty(), "{variable}");
+            } else {
+                assert_eq!(changed, [&(parameter, printed.to_owned(), variable.clone())], "{variable}");
+            }
+            drop(inside);
+
+            let nonsense = scope(&[(&variable, wrong)]);
+            let _inside = nonsense.enter();
+            let errors = validate().expect_err(&variable);
+            let [problem] = errors.problems() else { panic!("{variable}: {errors}") };
+            assert_eq!(problem.source_name(), variable);
+            assert!(!problem.allowed_values().is_empty(), "{problem}");
+            assert_eq!(rows(), before, "{variable}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_inner_layers_do_as_their_variables_say() {
+    let called = async |pairs: &[(&str, &str)], backend: &Backend, calls: u32| {
+        let pairs: Vec<_> = pairs
+            .iter()
+            .map(|(parameter, value)| (variable("OP_ENV_ALL_LAYERS", parameter), *value))
+            .collect();
+        let pairs: Vec<_> = pairs.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        let scope = scope(&pairs);
+        scope
+            .run(async {
+                let mut ended = Vec::new();
+                for _ in 0..calls {
+                    ended.push(match all_layers(backend).await {
+                        Ok(_) => "ok".to_owned(),
+                        Err(Fault::Refused(kind)) => kind,
+                        Err(Fault::Down) => "down".to_owned(),
+                    });
+                }
+                ended.join(" ")
+            })
+            .await
+    };
+    assert_eq!(called(&[], &failing(0), 3).await, "ok ok ok");
+    assert_eq!(called(&[("rate_limit_rate", "2")], &failing(0), 3).await, "ok ok rate_limited");
+    assert_eq!(called(&[("rate_limit_burst", "1")], &failing(0), 2).await, "ok rate_limited");
+    let waits = [("rate_limit_rate", "1"), ("rate_limit_max_wait", "1s")];
+    assert_eq!(called(&waits, &failing(0), 3).await, "ok ok ok");
+    let off = [("rate_limit_rate", "1"), ("enable_rate_limit", "false")];
+    assert_eq!(called(&off, &failing(0), 3).await, "ok ok ok");
+    assert_eq!(called(&[("bulkhead_max_concurrent", "0")], &failing(0), 1).await, "bulkhead_full");
+    let off = [("bulkhead_max_concurrent", "0"), ("enable_bulkhead", "false")];
+    assert_eq!(called(&off, &failing(0), 1).await, "ok");
+    let late = || slow(Duration::from_millis(900));
+    for (hedges, executions) in [(vec![("hedge_delay", "200ms")], 2), (vec![], 1)] {
+        let backend = late();
+        assert_eq!(called(&hedges, &backend, 1).await, "ok");
+        assert_eq!(backend.calls(), executions);
+    }
+    let backend = late();
+    let none = [("hedge_delay", "200ms"), ("enable_hedge", "no")];
+    assert_eq!((called(&none, &backend, 1).await, backend.calls()), ("ok".into(), 1));
+    let backend = late();
+    let three = [("hedge_delay", "200ms"), ("hedge_max_hedges", "3")];
+    assert_eq!((called(&three, &backend, 1).await, backend.calls()), ("ok".into(), 4));
+}
+
+#[test]
+fn retries_are_paid_from_the_budget_the_variable_names() {
+    for (budget, attempts) in [("none", 120), ("default", 101), ("0.01", 11)] {
+        let scope = scope(&[
+            ("PYNOMALY_OP_ENV_DEFAULT_BUDGET", budget),
+            ("PYNOMALY_OP_ENV_DEFAULT_MAX_ATTEMPTS", "120"),
+            ("PYNOMALY_OP_ENV_DEFAULT_FAILURE_THRESHOLD", "off"),
+            ("PYNOMALY_OP_ENV_DEFAULT_BASE_DELAY", "0"),
+        ]);
+        let _inside = scope.enter();
+        let backend = failing(200);
+        assert_eq!(default(&backend), Err(Fault::Down));
+        assert_eq!(backend.calls(), attempts, "{budget}");
+    }
+}
+
+#[resilient(
     operation_name = "env::op-name.x",
     timeout = "9s",
     timeout_mode = "deadline",

@@ -91,6 +91,21 @@ async fn per_call() -> Answer {
     Ok(1)
 }
 
+#[resilient(
+    operation_name = "explain_patterns",
+    idempotent = true,
+    timeout = "2s",
+    deadline = "20s",
+    budget(ratio = 0.2, per_second = 3),
+    hedge(delay = "500ms", max_hedges = 2),
+    name = "explain_target",
+    rate_limit(rate = 20, per = "1m", max_wait = "1s", name = "explain_quota"),
+    bulkhead(max_queue = 4)
+)]
+async fn patterns(_: u32) -> Answer {
+    Ok(1)
+}
+
 /// What a function's explanation must say.
 struct Expected {
     operation: &'static str,
@@ -202,6 +217,46 @@ explain_database
 "
     );
     assert_eq!(explain("explain_database").unwrap().to_string(), expected);
+}
+
+#[test]
+fn a_page_shows_every_layer_outermost_first_and_whom_it_is_shared_with() {
+    let scope = Scope::builder()
+        .env("PYNOMALY_DEFAULT_HEDGE_MAX_HEDGES", "1")
+        .env("PYNOMALY_OP_EXPLAIN_PATTERNS_BULKHEAD_MAX_WAIT", "3")
+        .build();
+    let _inside = scope.enter();
+    let page = explain("explain_patterns").unwrap().to_string();
+    for line in [
+        "  breaker       explain_target\n  rate limiter  explain_quota\n  bulkhead      explain_patterns\n  budget        \
+         explain_target\n",
+        "deadline > retry > hedge > circuit breaker > rate limit > timeout > bulkhead > function",
+        // Per attempt 1 s for its turn and 2 s of its own, and its hedges begin up to 1 s after it.
+        "  worst case    15s (3 attempts, waits of at most 3s)",
+        "  budget                   ratio = 0.2, per_second = 3  attribute",
+        "  enable_hedge             true                         built-in",
+        "  hedge_delay              500ms                        attribute",
+        "  hedge_max_hedges         2                            attribute",
+        "  enable_rate_limit        true                         built-in",
+        "  rate_limit_rate          20                           attribute",
+        "  rate_limit_per           1m                           attribute",
+        "  rate_limit_burst         20                           same as rate_limit_rate",
+        "  rate_limit_max_wait      1s                           attribute",
+        "  rate_limit_algorithm     gcra                         built-in",
+        "  enable_bulkhead          true                         built-in",
+        "  bulkhead_max_concurrent  10                           built-in",
+        "  bulkhead_max_queue       4                            attribute",
+        "  bulkhead_max_wait        3s                           PYNOMALY_OP_EXPLAIN_PATTERNS_BULKHEAD_MAX_WAIT",
+        "  note: the attempt's timeout of 2s cuts the bulkhead_max_wait of 3s",
+    ] {
+        assert!(page.contains(line), "{line}\n{page}");
+    }
+    let json = serde_json::to_value(explain("explain_patterns").unwrap()).unwrap();
+    assert_eq!(
+        [&json["rate_limiter"], &json["bulkhead"], &json["budget"]],
+        ["explain_quota", "explain_patterns", "explain_target"]
+    );
+    assert_eq!(json["worst_case"]["limit"], 15.0);
 }
 
 #[test]
