@@ -20,7 +20,7 @@
 //! # use resilient_runtime as resilient;
 //! use resilient::chaos::{self, Chaos};
 //!
-//! # let scope = resilient::testing::Scope::new();
+//! # let scope = resilient::testing::Scope::builder().env("PYNOMALY_CHAOS_ALLOW_RELEASE", "1").build();
 //! # let _inside = scope.enter();
 //! let half = chaos::inject("get_user", Chaos::new().error_rate(0.5))?;
 //! // .. every other attempt of `get_user` fails ..
@@ -64,7 +64,7 @@ pub(crate) const RELEASE: bool = !cfg!(debug_assertions);
 /// # use resilient_runtime as resilient;
 /// use resilient::chaos::{self, Chaos};
 ///
-/// # let scope = resilient::testing::Scope::new();
+/// # let scope = resilient::testing::Scope::builder().env("PYNOMALY_CHAOS_ALLOW_RELEASE", "1").build();
 /// # let _inside = scope.enter();
 /// let all = chaos::inject("*", Chaos::new().latency("200ms").latency_rate(0.1))?;
 /// let none = chaos::inject("charge_card", Chaos::new())?;

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use resilient::chaos::{self, Chaos, Fault};
-use resilient::testing::{Scope, ScopeGuard};
+use resilient::testing::{Scope, ScopeBuilder, ScopeGuard};
 use resilient::{
     ErrorKind, EventKind, ResilienceError, ResilientOperation, RetryPolicy, State, StopReason, breaker,
     builder, bulkhead, circuit_breaker, reset_resilience_state, resilient, retry_with_backoff,
@@ -38,8 +38,17 @@ fn refused<T>(text: &str) -> Answer<T> {
     Err(Failure::Refused(text.to_owned()))
 }
 
+/// A scope where chaos may begin in a release build too, so that these tests hold in one.
+fn allowed() -> ScopeBuilder {
+    Scope::builder().env("PYNOMALY_CHAOS_ALLOW_RELEASE", "true")
+}
+
+fn world() -> Scope {
+    allowed().build()
+}
+
 fn scope() -> (&'static Scope, ScopeGuard) {
-    let scope: &'static Scope = Box::leak(Box::new(Scope::new()));
+    let scope: &'static Scope = Box::leak(Box::new(world()));
     (scope, scope.enter())
 }
 
@@ -86,7 +95,7 @@ async fn guarded(runs: &AtomicU32) -> Answer {
 
 #[tokio::test(start_paused = true)]
 async fn an_injected_error_is_retried_and_counts_against_breaker_and_health() {
-    let scope = Scope::new();
+    let scope = world();
     let runs = AtomicU32::new(0);
     let calls = async {
         let injection = chaos::inject("chaos_all", Chaos::new().error_rate(1.0)).unwrap();
@@ -175,7 +184,7 @@ fn a_function_that_cannot_say_a_refusal_gets_no_errors_but_latency_and_panics() 
 
 #[tokio::test(start_paused = true)]
 async fn latency_comes_before_the_function_within_the_attempts_time_limit() {
-    let scope = Scope::new();
+    let scope = world();
     let runs = AtomicU32::new(0);
     let calls = async {
         let short = chaos::inject("chaos_all", Chaos::new().latency("900ms")).unwrap();
@@ -278,7 +287,7 @@ fn rated() -> Answer {
 }
 
 fn failures_of(seed: u64, rate: f64) -> Vec<bool> {
-    let scope = Scope::builder().seed(seed).build();
+    let scope = allowed().seed(seed).build();
     let _inside = scope.enter();
     let _chaos = chaos::inject("*", Chaos::new().error_rate(rate)).unwrap();
     (0..1000).map(|_| rated().is_err()).collect()
@@ -315,7 +324,7 @@ fn ch_002_no_latency_delays_nothing_and_a_negative_one_is_refused() {
 // Cancelling is dropping the future, or a deadline that has passed.
 #[tokio::test(start_paused = true)]
 async fn ch_003_nothing_is_injected_into_a_call_that_is_cancelled() {
-    let scope = Scope::new();
+    let scope = world();
     let runs = AtomicU32::new(0);
     let calls = async {
         let _chaos = chaos::inject("chaos_all", Chaos::new().latency("500ms").error_rate(1.0)).unwrap();
@@ -402,7 +411,7 @@ fn an_injection_that_makes_no_sense_is_refused_with_everything_that_is_wrong() {
 }
 
 fn with_variables(variables: &[(&str, &str)]) -> (&'static Scope, ScopeGuard) {
-    let mut scope = Scope::builder();
+    let mut scope = allowed();
     for (name, value) in variables {
         scope = scope.env(format!("PYNOMALY_{name}"), *value);
     }
@@ -518,7 +527,7 @@ async fn hedged(runs: &AtomicU32) -> Answer {
 
 #[tokio::test(start_paused = true)]
 async fn each_attempt_of_a_hedged_call_suffers_by_itself() {
-    let (scope, runs) = (Scope::new(), AtomicU32::new(0));
+    let (scope, runs) = (world(), AtomicU32::new(0));
     let calls = async {
         let injection = chaos::inject("chaos_hedged", Chaos::new().latency("250ms")).unwrap();
         assert_eq!(hedged(&runs).await, Ok(0));
@@ -560,4 +569,14 @@ fn an_operation_made_at_run_time_suffers_under_its_name() {
     assert_eq!(injection.hits(), 3);
     drop(injection);
     assert_eq!(operation.call(|| Answer::Ok(1)), Ok(1));
+}
+
+#[test]
+fn a_release_build_refuses_chaos_unless_code_or_environment_allows_it() {
+    let scope = Scope::new();
+    let _inside = scope.enter();
+    let begin = || chaos::inject("*", Chaos::new().error_rate(1.0));
+    assert_eq!(begin().is_ok(), cfg!(debug_assertions));
+    builder().allow_chaos_in_release().init().unwrap();
+    assert!(begin().is_ok());
 }
