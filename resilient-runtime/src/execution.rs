@@ -91,9 +91,13 @@ enum Stage {
     Judging,
 }
 
+#[allow(
+    clippy::inline_always,
+    reason = "measured: left to itself, the compiler makes calls of what the healthy path is"
+)]
 impl Execution {
     /// Begins a call of the function at `site`.
-    #[inline]
+    #[inline(always)]
     pub fn enter(site: &'static Site) -> Self {
         Self::begin(site.policy())
     }
@@ -105,7 +109,7 @@ impl Execution {
     }
 
     /// Begins a call that follows `policy`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn begin(policy: PolicyRef) -> Self {
         let around = timeout::current_deadline();
         let (deadline, deadline_is_own) = match policy.deadline {
@@ -115,7 +119,7 @@ impl Execution {
         Self::new(policy, deadline, deadline_is_own)
     }
 
-    #[inline]
+    #[inline(always)]
     fn new(policy: PolicyRef, deadline: Moment, deadline_is_own: bool) -> Self {
         Self {
             policy,
@@ -150,7 +154,7 @@ impl Execution {
     /// # Errors
     ///
     /// The layer's refusal; the function must not be called.
-    #[inline]
+    #[inline(always)]
     pub fn admit(&mut self) -> Result<(), ResilienceError> {
         if self.cut_at() != Moment::NEVER && self.now() >= self.deadline {
             return Err(self.deadline_exceeded());
@@ -406,10 +410,20 @@ impl Execution {
         out: &Result<R, ResilienceError>,
         judge: impl FnOnce(&R) -> Verdict,
     ) -> Option<Duration> {
-        match self.record(out, judge) {
-            End::Succeeded => None,
-            end => self.go_on(end),
-        }
+        self.leave();
+        // Not by way of `record`: the healthy path carries no `End`.
+        let end = match out {
+            Ok(answer) => {
+                let verdict = self.judge(answer, judge);
+                if self.is_success(verdict) {
+                    self.succeeded();
+                    return None;
+                }
+                self.record_failure(verdict)
+            }
+            Err(error) => self.record_error(error),
+        };
+        self.go_on(end)
     }
 
     /// Runs attempts beside each other, each a `lane`: the next one starts when those before it take too long. The first
@@ -494,24 +508,44 @@ impl Execution {
     }
 
     /// Tells the layers around the function how it went.
-    #[inline]
     fn record<R>(&mut self, out: &Result<R, ResilienceError>, judge: impl FnOnce(&R) -> Verdict) -> End {
         self.leave();
         match out {
             Ok(answer) => {
-                self.stage = Stage::Judging;
-                let verdict = judge(answer);
-                self.stage = Stage::Waiting;
-                if verdict.outcome == Outcome::Success && !self.timed_out {
+                let verdict = self.judge(answer, judge);
+                if self.is_success(verdict) {
                     self.succeeded();
                     End::Succeeded
                 } else {
                     self.record_failure(verdict)
                 }
             }
-            Err(error) if error.is_timeout() || error.is_injected() => self.record_failure(Verdict::FAILURE),
-            Err(error) if error.is_deadline_exceeded() => self.record_out_of_time(),
-            Err(error) => self.record_refusal(error),
+            Err(error) => self.record_error(error),
+        }
+    }
+
+    #[inline]
+    fn judge<R>(&mut self, answer: &R, judge: impl FnOnce(&R) -> Verdict) -> Verdict {
+        self.stage = Stage::Judging;
+        let verdict = judge(answer);
+        self.stage = Stage::Waiting;
+        verdict
+    }
+
+    #[inline]
+    fn is_success(&self, verdict: Verdict) -> bool {
+        verdict.outcome == Outcome::Success && !self.timed_out
+    }
+
+    /// The library itself answered.
+    #[cold]
+    fn record_error(&mut self, error: &ResilienceError) -> End {
+        if error.is_timeout() || error.is_injected() {
+            self.record_failure(Verdict::FAILURE)
+        } else if error.is_deadline_exceeded() {
+            self.record_out_of_time()
+        } else {
+            self.record_refusal(error)
         }
     }
 
@@ -610,7 +644,7 @@ impl Execution {
         ResilienceError::DeadlineExceeded { operation: self.policy.operation, limit }
     }
 
-    #[inline]
+    #[inline(always)]
     fn succeeded(&mut self) {
         self.ended = Some(StopReason::Success);
         if let Some(budget) = &self.policy.budget {
