@@ -1,17 +1,20 @@
-//! Seed 003, B01 to B31, B37 to B43 and B45 to B47: breaker, retry, time and rate limits as its comprehensive test
-//! wished for them.
+//! Seed 003, B01 to B47: breaker, retry, time limits, bulkhead and rate limit as its comprehensive test wished for them.
 
-use std::sync::Arc;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::{Arc, Barrier};
+use std::task::Poll;
 use std::time::Duration;
 
 use resilient::testing::{Flaky, Scope};
 use resilient::{
-    Algorithm, BreakerConfig, CircuitBreaker, EventKind, RateLimitConfig, RateLimiter, ResilienceError,
-    Settings, State, explain, resilience_health, service_health, validate,
+    Algorithm, BreakerConfig, Bulkhead, BulkheadConfig, CircuitBreaker, EventKind, RateLimitConfig,
+    RateLimiter, ResilienceConfig, ResilienceError, Settings, State, explain, resilience_health,
+    service_health, validate,
 };
 
 use crate::support::{
-    Fault, Guarded, WAYS, Way, about, broken, count_events, each, each_in, failing, healthy, is_open,
+    Answer, Fault, Guarded, WAYS, Way, about, broken, count_events, each, each_in, failing, healthy, is_open,
     is_timeout, millis, opens_after, own, seconds, slow, state_of, told, totals,
 };
 
@@ -494,6 +497,95 @@ async fn seed_b31_the_statistics_of_a_whole_service() {
         assert_eq!(ended(|kind| matches!(kind, EventKind::AttemptSucceeded { .. })), 2);
         assert_eq!(ended(|kind| matches!(kind, EventKind::AttemptFailed { .. })), 1);
         assert_eq!(ended(|kind| matches!(kind, EventKind::AttemptTimedOut { .. })), 0);
+    })
+    .await;
+}
+
+/// A bulkhead of the test's own.
+fn slots(max_concurrent: u32, max_queue: u32) -> Bulkhead {
+    Bulkhead::new("own", BulkheadConfig::new().max_concurrent(max_concurrent).max_queue(max_queue)).unwrap()
+}
+
+#[test]
+fn seed_b32_a_bulkhead_begins_with_every_counter_at_zero() {
+    let snapshot = slots(3, 5).snapshot();
+    assert_eq!((snapshot.max_concurrent, snapshot.max_queue), (3, Some(5)));
+    assert_eq!((snapshot.active_count, snapshot.waiting_count), (0, 0));
+    assert_eq!((snapshot.accepted_calls, snapshot.rejected_calls), (0, 0));
+}
+
+#[test]
+fn seed_b33_two_threads_fit_into_two_slots() {
+    let (bulkhead, both) = (slots(2, 0), Barrier::new(2));
+    std::thread::scope(|threads| {
+        let call = || {
+            bulkhead.call(|| {
+                both.wait();
+                Answer::Ok("success")
+            })
+        };
+        let answers = [threads.spawn(call), threads.spawn(call)].map(|thread| thread.join().unwrap());
+        assert_eq!(told(&answers), ["success"; 2]);
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn seed_b34_with_one_running_and_one_queued_a_third_is_refused() {
+    let bulkhead = slots(1, 1);
+    let running = bulkhead.try_acquire().unwrap();
+    let mut queued = pin!(bulkhead.call_async(async || Answer::Ok("success")));
+    assert!(poll_fn(|cx| Poll::Ready(queued.as_mut().poll(cx).is_pending())).await);
+    let third = bulkhead.call_async(async || Answer::Ok("success")).await;
+    assert_eq!(told(&[third, bulkhead.call(|| Ok("success"))]), ["bulkhead_full"; 2]);
+    drop(running);
+    assert_eq!(queued.await.unwrap(), "success");
+}
+
+#[tokio::test(start_paused = true)]
+async fn seed_b35_three_async_calls_finish_with_two_slots_and_two_places_to_wait() {
+    let (bulkhead, backend) = (slots(2, 2), slow(seconds(1)));
+    let began = tokio::time::Instant::now();
+    let call = || bulkhead.call_async(async || backend.call_async().await);
+    let (a, b, c) = tokio::join!(call(), call(), call());
+    assert_eq!(told(&[a, b, c]), ["success"; 3]);
+    assert_eq!(began.elapsed(), seconds(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn seed_b36_the_statistics_of_some_calls() {
+    let (bulkhead, backend) = (slots(2, 0), slow(seconds(1)));
+    let call = || bulkhead.call_async(async || backend.call_async().await);
+    let (a, b, c) = tokio::join!(call(), call(), call());
+    assert_eq!(told(&[a, b, c]), ["success", "success", "bulkhead_full"]);
+    let snapshot = bulkhead.snapshot();
+    // The seed's total is both together.
+    assert_eq!((snapshot.accepted_calls, snapshot.rejected_calls), (2, 1));
+    assert_eq!((snapshot.active_count, snapshot.max_active_count), (0, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn seed_b44_all_five_patterns_around_a_flaky_operation() {
+    each(WAYS, async |way, scope| {
+        let service = ResilienceConfig::new("b44")
+            .operation_type("external")
+            .max_attempts(2)
+            .base_delay(0.01)
+            .failure_threshold(5)
+            .timeout(1)
+            .bulkhead_max_concurrent(5)
+            .bulkhead_max_queue(10)
+            .rate_limit_rate(100)
+            .rate_limit_per(60)
+            .build()
+            .unwrap();
+        let layers = service.explain().unwrap().layers().join(" > ");
+        assert_eq!(layers, "retry > circuit breaker > rate limit > timeout > bulkhead > function");
+        let backend = failing(1, || Fault::Connection);
+        let answer = match way {
+            Way::Call => service.call(|| backend.call()),
+            Way::CallAsync => service.call_async(async || backend.call_async().await).await,
+        };
+        assert_eq!((answer.unwrap(), backend.calls(), scope.pauses().len()), ("success", 2, 1));
     })
     .await;
 }

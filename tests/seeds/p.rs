@@ -1,12 +1,14 @@
 //! Seed 004, P01 to P22: policy objects, and operations that are put together from them.
 
+use std::future::{Future, poll_fn};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use resilient::testing::Scope;
 use resilient::{
-    BreakerConfig, CircuitBreaker, OperationBuilder, Problem, ResilienceError, ResilientOperation,
-    RetryPolicy, State, Takes, TimeoutPolicy,
+    BreakerConfig, Bulkhead, BulkheadConfig, CircuitBreaker, OperationBuilder, Problem, ResilienceError,
+    ResilientOperation, RetryPolicy, State, Takes, TimeoutPolicy,
 };
 
 use crate::support::{
@@ -311,6 +313,30 @@ async fn seed_p14_the_fallback_answers_for_an_open_breaker() {
         let backend = healthy();
         assert_eq!(by.call(&operation, &backend).await.unwrap(), "cached");
         assert_eq!(backend.calls(), 0);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn seed_p15_ten_run_and_the_eleventh_waits() {
+    each([By::CallAsync], async |by, scope| {
+        // The original waits without limit; here a call waits where that is said.
+        let bulkhead = Bulkhead::new("p15", BulkheadConfig::new().max_queue(100)).unwrap();
+        let operation = named("p15").with_bulkhead(bulkhead.clone()).build().unwrap();
+        let work: Backend = slow(seconds(1));
+        let mut calls: Vec<_> = (0..11).map(|_| Box::pin(by.call(&operation, &work))).collect();
+        poll_fn(|cx| {
+            calls.iter_mut().for_each(|call| assert!(call.as_mut().poll(cx).is_pending()));
+            Poll::Ready(())
+        })
+        .await;
+        assert_eq!((bulkhead.active_count(), bulkhead.waiting_count(), work.calls()), (10, 1, 10));
+        for call in calls {
+            assert_eq!(call.await.unwrap(), "success");
+        }
+        assert_eq!((scope.clock().elapsed(), bulkhead.active_count()), (seconds(2), 0));
+        assert!(matches!(by.call(&operation, &broken(|| Fault::Value)).await, Err(Fault::Value)));
+        assert_eq!(bulkhead.active_count(), 0);
     })
     .await;
 }
