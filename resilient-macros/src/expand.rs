@@ -3,7 +3,7 @@
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Attribute, ExprPath, FnArg, Pat, Path, ReceiverKind, Type, TypeInfer};
+use syn::{Attribute, ExprPath, FnArg, Pat, Path, ReceiverKind, ReturnType, Type, TypeInfer};
 
 use crate::item::{
     FutureTail, GuardedFn, Owner, Shape, cfgs, each_binding, erase_opaque, is_plain, is_reference,
@@ -60,6 +60,12 @@ pub(crate) fn expand(function: GuardedFn, plan: &Plan, imports: &[Path]) -> Toke
         Shape::Sync | Shape::Async => {
             let call = call(plan, &output, &arguments, &body);
             quote_spanned!(site=> #statics #call)
+        }
+        Shape::Stream(streamed) => {
+            let stream = stream(plan, &sig.output, &output, &arguments, &body);
+            let stream =
+                if streamed.boxed { quote_spanned!(site=> ::std::boxed::Box::pin(#stream)) } else { stream };
+            quote_spanned!(site=> #statics #stream)
         }
         Shape::Future(tail) => {
             let FutureTail { before, in_call, keywords, hoisted, inner, after, .. } = &**tail;
@@ -133,6 +139,7 @@ impl Output {
     fn of(plan: &Plan, sig: &syn::Signature) -> Self {
         let written = match (&plan.shape, &sig.output) {
             (Shape::Future(tail), _) => Some(&tail.output),
+            (Shape::Stream(stream), _) => Some(&stream.item),
             (_, syn::ReturnType::Type(_, ty)) => Some(&**ty),
             (_, syn::ReturnType::Default) => None,
         };
@@ -308,7 +315,7 @@ impl Arguments {
                     let span = site.located_at(ident.span());
                     let private = plan.paths.private(span);
                     // On its own the copy is captured as the body uses it; `mut` is for the unique borrow.
-                    let borrows = plan.is_async();
+                    let borrows = plan.is_async() && !matches!(plan.shape, Shape::Stream(_));
                     let mutable = (binding.mutable || borrows).then(|| quote_spanned!(site=> mut));
                     self.prepared.extend(quote_spanned!(span=> #(#cfgs)* #[allow(clippy::shadow_reuse)] let #mutable #ident = #private::fresh(&#ident);));
                     if borrows {
@@ -637,6 +644,61 @@ fn attempt(plan: &Plan, output: &Output, arguments: &Arguments, body: &Group) ->
         let closure = quote_spanned!(place=> #owns || -> #ty #body);
         quote_spanned!(site=> call.attempt_in_place(#closure))
     }
+}
+
+/// The stream of a function that returns one: each attempt begins it anew with copies of its own, until it has a first
+/// item.
+fn stream(
+    plan: &Plan,
+    returned: &ReturnType,
+    output: &Output,
+    arguments: &Arguments,
+    body: &Group,
+) -> TokenStream {
+    let site = Span::mixed_site();
+    // Without the feature that is what the sentence is about.
+    let span = site.located_at(output.span);
+    let (private, streams) = (plan.paths.private(site), plan.paths.private(span));
+    let Arguments { prepared, .. } = arguments;
+    let (ty, place) = (&output.ty, site.located_at(body.span()));
+    let mut begun = match returned {
+        ReturnType::Type(_, ty) => (**ty).clone(),
+        ReturnType::Default => Type::Infer(syn::parse_quote!(_)),
+    };
+    erase_opaque(&mut begun);
+    let mut body = body.clone();
+    body.set_span(place);
+    let body = quote_spanned!(place=> move || -> #begun #body);
+    let body = if plan.runs_again() {
+        quote_spanned!(site=> move || { #prepared #private::begin(#body) })
+    } else {
+        quote_spanned!(site=> #private::begun_once(#body))
+    };
+    let (key, enter) = match &plan.per_key {
+        None => (None, quote_spanned!(site=> || #private::Execution::enter(&__RESILIENT_SITE))),
+        Some(key) => {
+            let span = site.located_at(key.span());
+            (
+                Some(quote_spanned!(span=> let key = ::std::string::ToString::to_string(&(#key));)),
+                quote_spanned!(site=> move || #private::Execution::enter_keyed(&__RESILIENT_SITE, &key)),
+            )
+        }
+    };
+    let (verdict, end) = (verdict(plan), end(plan, output));
+    let judges_limits = plan.judges_errors() && plan.timeout.is_some();
+    let guarded = quote_spanned! {site=> {
+        #key
+        #private::guarded_stream(
+            #enter,
+            #body,
+            #private::Rules {
+                judge: #private::judge_of::<#ty, _>(#verdict),
+                end: |call: &#private::Execution, out: ::core::result::Result<#ty, #private::ResilienceError>| -> #ty { #end },
+                judges_limits: #judges_limits,
+            },
+        )
+    }};
+    quote_spanned!(span=> #streams::streams! { #guarded })
 }
 
 /// What a result means: `|ret| ..` from a reference to the body's value to a `Verdict`.

@@ -242,7 +242,8 @@ fn method(own: Ours, function: &GuardedFn, around: &(Vec<Written>, Args), errors
     }
     args.skip = None;
     let is_async = !matches!(function.shape(), Ok(Shape::Sync));
-    let (written, mut args) = inherit((written, args), around, is_async);
+    let may_hedge = matches!(function.shape(), Ok(Shape::Async | Shape::Future(_)));
+    let (written, mut args) = inherit((written, args), around, may_hedge);
     let given = |key: &str, args: &Args| args.inherited.iter().any(|inherited| inherited == key);
     if given("timeout_mode", &args) && is_async {
         args.timeout_mode = None;

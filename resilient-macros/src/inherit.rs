@@ -7,12 +7,12 @@ use crate::attributes::{Group, Layer};
 pub(crate) fn inherit(
     own: (Vec<Written>, Args),
     block: &(Vec<Written>, Args),
-    is_async: bool,
+    may_hedge: bool,
 ) -> (Vec<Written>, Args) {
     let (mut words, mut args) = own;
     let (mut outer, mut given) = block.clone();
     one_policy(&mut words, &args, &mut outer, &mut given);
-    layers(&words, &args, &mut outer, &mut given, is_async);
+    layers(&words, &args, &mut outer, &mut given, may_hedge);
     choices(&args, &mut outer, &mut given);
     // The method's own words are the later ones, as they would be if all were stacked on it.
     outer.retain(|attribute| words.iter().all(|own| own.word.name != attribute.word.name));
@@ -36,7 +36,7 @@ fn one_policy(words: &mut Vec<Written>, args: &Args, outer: &mut Vec<Written>, g
 
 /// Where the method asks for a layer or takes it away, the block's way of doing so goes; with the layer, so does what
 /// the block says about it.
-fn layers(words: &[Written], args: &Args, outer: &mut Vec<Written>, given: &mut Args, is_async: bool) {
+fn layers(words: &[Written], args: &Args, outer: &mut Vec<Written>, given: &mut Args, may_hedge: bool) {
     let narrow = |attribute: &Written, layer: Layer| !attribute.word.whole && attribute.asks_for(layer);
     let mut gone = Vec::new();
     for layer in Layer::ALL {
@@ -48,8 +48,8 @@ fn layers(words: &[Written], args: &Args, outer: &mut Vec<Written>, given: &mut 
             outer.retain(|attribute| !narrow(attribute, layer));
         }
         // A hedge on a block is for the methods that can have one.
-        let not_for_sync = layer == Layer::Hedge && !is_async && !own_word && !args.asks_for(layer);
-        if args.switch(layer) == Some(false) || not_for_sync {
+        let not_here = layer == Layer::Hedge && !may_hedge && !own_word && !args.asks_for(layer);
+        if args.switch(layer) == Some(false) || not_here {
             outer.retain(|attribute| !narrow(attribute, layer));
             given.unasked(layer);
             gone.push(layer);

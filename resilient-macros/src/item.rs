@@ -155,6 +155,16 @@ pub(crate) enum Shape {
     Async,
     /// A plain function whose value is a future: `async_trait`, `BoxFuture`, `impl Future`.
     Future(Box<FutureTail>),
+    /// A plain function whose value is a stream: `impl Stream`, `BoxStream`.
+    Stream(Box<Streamed>),
+}
+
+/// The stream a function returns.
+#[derive(Clone, Debug)]
+pub(crate) struct Streamed {
+    pub(crate) item: Type,
+    /// It is pinned in a box.
+    pub(crate) boxed: bool,
 }
 
 /// The async block a function returns.
@@ -220,6 +230,10 @@ impl GuardedFn {
             return Ok(Shape::Async);
         }
         let Some(written) = self.output() else { return Ok(Shape::Sync) };
+        if let Some(item) = item_of(written, &STREAM) {
+            let boxed = matches!(ungrouped(written), Type::Path(_));
+            return Ok(Shape::Stream(Box::new(Streamed { item, boxed })));
+        }
         let Some(output) = future_output(written) else {
             // Guarding it as it is would guard no more than the making of the future.
             return match future_tail(&self.body, written.clone()) {
@@ -252,7 +266,7 @@ impl GuardedFn {
     pub(crate) fn bindings(&self, shape: &Shape) -> Vec<Binding> {
         let (hoisted, locals): (&[Hoisted], &[Local]) = match shape {
             Shape::Future(tail) => (&tail.hoisted, &tail.locals),
-            Shape::Sync | Shape::Async => (&[], &[]),
+            Shape::Sync | Shape::Async | Shape::Stream(_) => (&[], &[]),
         };
         let mut bindings = Vec::new();
         for argument in &self.sig.inputs {
@@ -337,7 +351,7 @@ impl GuardedFn {
     /// Why what it returns, now or as a future, is not taken for a `Result`: it goes by the name.
     pub(crate) fn returns_no_result(&self) -> Option<String> {
         let Some(written) = self.output() else { return Some("it returns nothing".to_owned()) };
-        let output = future_output(written);
+        let output = future_output(written).or_else(|| item_of(written, &STREAM));
         match last_segment(output.as_ref().unwrap_or(written)) {
             Some((name, _)) if name.ends_with("Result") => None,
             Some((name, _)) => Some(format!("it returns `{name}`, not a `Result`")),
@@ -514,24 +528,38 @@ pub(crate) fn last_segment(ty: &Type) -> Option<(String, Vec<&Type>)> {
     Some((last.ident.to_string(), types))
 }
 
+/// How a trait of answers to come is written.
+struct Coming {
+    name: &'static str,
+    answer: &'static str,
+    aliases: [&'static str; 2],
+}
+
+const FUTURE: Coming = Coming { name: "Future", answer: "Output", aliases: ["BoxFuture", "LocalBoxFuture"] };
+const STREAM: Coming = Coming { name: "Stream", answer: "Item", aliases: ["BoxStream", "LocalBoxStream"] };
+
 /// The `R` of `impl Future<Output = R>`, `Pin<Box<dyn Future<Output = R>>>` and `BoxFuture<'_, R>`.
 fn future_output(ty: &Type) -> Option<Type> {
+    item_of(ty, &FUTURE)
+}
+
+fn item_of(ty: &Type, coming: &Coming) -> Option<Type> {
     match ty {
-        Type::ImplTrait(opaque) => opaque.bounds.iter().find_map(output_of_bound),
-        Type::TraitObject(object) => object.bounds.iter().find_map(output_of_bound),
-        Type::Paren(inner) => future_output(&inner.elem),
-        Type::Group(inner) => future_output(&inner.elem),
+        Type::ImplTrait(opaque) => opaque.bounds.iter().find_map(|bound| item_of_bound(bound, coming)),
+        Type::TraitObject(object) => object.bounds.iter().find_map(|bound| item_of_bound(bound, coming)),
+        Type::Paren(inner) => item_of(&inner.elem, coming),
+        Type::Group(inner) => item_of(&inner.elem, coming),
         Type::Path(_) => {
             let (name, types) = last_segment(ty)?;
             match (name.as_str(), types.as_slice()) {
                 ("Pin", [pointer]) => {
                     let (name, types) = last_segment(pointer)?;
                     match (name.as_str(), types.as_slice()) {
-                        ("Box", [object @ Type::TraitObject(_)]) => future_output(object),
+                        ("Box", [object @ Type::TraitObject(_)]) => item_of(object, coming),
                         _ => None,
                     }
                 }
-                ("BoxFuture" | "LocalBoxFuture", [output]) => Some((*output).clone()),
+                (alias, [output]) if coming.aliases.contains(&alias) => Some((*output).clone()),
                 _ => None,
             }
         }
@@ -539,14 +567,23 @@ fn future_output(ty: &Type) -> Option<Type> {
     }
 }
 
-fn output_of_bound(bound: &TypeParamBound) -> Option<Type> {
+fn item_of_bound(bound: &TypeParamBound, coming: &Coming) -> Option<Type> {
     let TypeParamBound::Trait(bound) = bound else { return None };
-    let last = bound.path.segments.last().filter(|last| last.ident == "Future")?;
+    let last = bound.path.segments.last().filter(|last| last.ident == coming.name)?;
     let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
     arguments.args.iter().find_map(|argument| match argument {
-        GenericArgument::AssocType(assoc) if assoc.ident == "Output" => Some(assoc.ty.clone()),
+        GenericArgument::AssocType(assoc) if assoc.ident == coming.answer => Some(assoc.ty.clone()),
         _ => None,
     })
+}
+
+/// Without parentheses, seen or not.
+fn ungrouped(ty: &Type) -> &Type {
+    match ty {
+        Type::Paren(inner) => ungrouped(&inner.elem),
+        Type::Group(inner) => ungrouped(&inner.elem),
+        other => other,
+    }
 }
 
 /// Finds the async block at the end of a body.

@@ -66,7 +66,7 @@ attributes! {
     /// Guards a function with retries, a circuit breaker and a time limit, and whatever its keys add.
     ///
     /// Works on sync and async functions, methods, trait methods with a body, `#[async_trait]` methods, functions
-    /// that return a boxed or `impl` future, and on whole `impl` blocks and traits. The function returns `Result<T, E>` with `E: From<ResilienceError>`, or
+    /// that return a boxed or `impl` future or stream, and on whole `impl` blocks and traits. The function returns `Result<T, E>` with `E: From<ResilienceError>`, or
     /// has a `fallback`, or only layers that never refuse.
     ///
     /// The layers, outermost first: fallback, deadline, retry, hedge, circuit breaker, rate limit, attempt time limit,
@@ -98,6 +98,14 @@ attributes! {
     #[doc = include_str!("../docs/operation.md")]
     ///
     #[doc = include_str!("../docs/switches.md")]
+    ///
+    /// # Functions that return a stream
+    ///
+    /// With the crate's feature `stream`, `impl Stream<Item = Result<T, E>>`, `BoxStream` and `Pin<Box<dyn Stream<..>>>`
+    /// are guarded: begun again until there is a first item, with copies of the owned arguments the body uses; counted by
+    /// the breaker when they end, where an `Err` item is a failure and a reader who stops is none. `timeout` is for the
+    /// first item, `deadline` for the whole, and a bulkhead's slot is held to the end. The traps: nothing happens before the
+    /// stream is polled, and it keeps what the body uses, `self` too; an `Err` item does not end it.
     ///
     /// # On an `impl` block or a trait
     ///

@@ -78,7 +78,10 @@ pub(crate) fn fit(
     if layers.has(Layer::Retry) {
         retryable(function, &shape, errors);
     }
-    if layers.has(Layer::Hedge) {
+    if matches!(shape, Shape::Stream(_)) {
+        streamable(written, &args, layers, function, errors);
+    }
+    if layers.has(Layer::Hedge) && !matches!(shape, Shape::Stream(_)) {
         hedgeable(written, &args, function, &shape, errors);
     }
     if layers.has(Layer::Retry) || layers.has(Layer::Hedge) || !fallbacks.is_empty() {
@@ -514,7 +517,9 @@ fn captures(
 ) -> Vec<(Binding, Capture)> {
     let copied: &[Ident] = args.clones.as_ref().map_or(&[], |clones| &clones.value.0);
     let capture = |binding: &Binding| {
-        let moved = limit == Some(TimeLimit::Thread) && mentions(&function.body.stream(), &binding.ident);
+        // A worker thread takes what it needs with it, and so does a stream.
+        let leaves = limit == Some(TimeLimit::Thread) || (matches!(shape, Shape::Stream(_)) && binding.owned);
+        let moved = leaves && mentions(&function.body.stream(), &binding.ident);
         // The fallback needs the argument whole, so each attempt takes a copy of it apart.
         let taken_apart = runs.handed_on && binding.in_pattern();
         let changed = binding.mutable && binding.ident != "self";
@@ -522,7 +527,7 @@ fn captures(
             Capture::AsUsed
         } else if !taken_apart && (moved || changed || copied.contains(&binding.ident)) {
             Capture::Copied
-        } else if binding.owned && !matches!(shape, Shape::Sync) && !runs.side_by_side {
+        } else if binding.owned && matches!(shape, Shape::Async | Shape::Future(_)) && !runs.side_by_side {
             Capture::Unique
         } else {
             Capture::AsUsed
@@ -940,8 +945,31 @@ fn compact(tokens: &impl ToTokens) -> String {
 fn retryable(function: &GuardedFn, shape: &Shape, errors: &mut Errors) {
     let output = match shape {
         Shape::Future(tail) => Some(&tail.output),
+        Shape::Stream(stream) => Some(&stream.item),
         Shape::Sync | Shape::Async => function.output(),
     };
+    if matches!(shape, Shape::Stream(_)) {
+        if let Some(receiver) = function.sig.receiver().filter(|receiver| receiver_is_owned(receiver)) {
+            errors.at(
+                receiver,
+                format!(
+                    "`{}` cannot be retried: each attempt's stream would need a `self` of its own; \
+                     write `enable_retry = false` or take `&self`",
+                    function.sig.ident
+                ),
+            );
+        }
+        for argument in function.sig.inputs.iter().filter(|argument| borrows_uniquely(argument)) {
+            errors.at(
+                argument,
+                format!(
+                    "`{}` cannot be retried: the first attempt's stream would still hold this `&mut`; \
+                     write `enable_retry = false` or take it by `&`",
+                    function.sig.ident
+                ),
+            );
+        }
+    }
     if let Some(output) = output
         && has_unique_borrow(output)
     {
@@ -953,6 +981,34 @@ fn retryable(function: &GuardedFn, shape: &Shape, errors: &mut Errors) {
                 function.sig.ident
             ),
         );
+    }
+}
+
+fn borrows_uniquely(argument: &FnArg) -> bool {
+    match argument {
+        FnArg::Receiver(receiver) => match &receiver.kind {
+            ReceiverKind::Typed(_, ty) => has_unique_borrow(ty),
+            ReceiverKind::Reference(_, _, mutability) => mutability.is_some(),
+            _ => false,
+        },
+        FnArg::Typed(typed) => has_unique_borrow(&typed.ty),
+    }
+}
+
+/// A stream that has begun stays what it is.
+fn streamable(written: &[Written], args: &Args, layers: &Layers, function: &GuardedFn, errors: &mut Errors) {
+    let name = &function.sig.ident;
+    let fallbacks = [args.fallback.key(), args.fallback_chain.key(), args.fallback_value.key()];
+    for key in fallbacks.into_iter().flatten() {
+        errors.at(
+            key,
+            format!("`{key}` cannot stand in for the stream of `{name}`, which may have begun; let the reader do that"),
+        );
+    }
+    if layers.has(Layer::Hedge)
+        && let Some(place) = hedge_place(written, args)
+    {
+        errors.at(place, format!("`hedge` needs an async function: `{name}` returns a stream"));
     }
 }
 
@@ -987,18 +1043,11 @@ fn hedgeable(written: &[Written], args: &Args, function: &GuardedFn, shape: &Sha
         );
     }
     for argument in &function.sig.inputs {
-        let (unique, named) = match argument {
-            FnArg::Receiver(receiver) => (
-                match &receiver.kind {
-                    ReceiverKind::Typed(_, ty) => has_unique_borrow(ty),
-                    ReceiverKind::Reference(_, _, mutability) => mutability.is_some(),
-                    _ => false,
-                },
-                "self".to_owned(),
-            ),
-            FnArg::Typed(typed) => (has_unique_borrow(&typed.ty), compact(&typed.pat)),
+        let named = match argument {
+            FnArg::Receiver(_) => "self".to_owned(),
+            FnArg::Typed(typed) => compact(&typed.pat),
         };
-        if unique {
+        if borrows_uniquely(argument) {
             errors.at(
                 argument,
                 format!(

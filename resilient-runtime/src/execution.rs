@@ -1,6 +1,9 @@
 //! One call: admitted, attempted, judged, and perhaps tried again. It performs no I/O of its own; the expansion
 //! drives it from inside the user's function.
 
+#[cfg(feature = "stream")]
+pub(crate) mod stream;
+
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;

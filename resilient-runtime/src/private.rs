@@ -8,8 +8,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
 
+pub use crate::__resilient_streams as streams;
 pub use crate::breaker::Window;
 pub use crate::error::ResilienceError;
+#[cfg(feature = "stream")]
+pub use crate::execution::stream::{Rules, begin, begun_once, guarded_stream, judge_of};
 pub use crate::execution::{Attempt, Concluded, Execution};
 pub use crate::health::HealthConfig;
 pub use crate::outcome::Verdict;
@@ -22,6 +25,24 @@ pub use crate::timeout::{CrossesThreads, TimeoutMode};
 pub use inventory;
 
 use crate::outcome::Classify;
+
+/// What only the feature `stream` can do.
+#[cfg(feature = "stream")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __resilient_streams {
+    ($($guarded:tt)*) => { $($guarded)* };
+}
+
+/// What only the feature `stream` can do.
+#[cfg(not(feature = "stream"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __resilient_streams {
+    ($($guarded:tt)*) => {
+        compile_error!("a function that returns a stream needs the feature `stream`: `resilient = { version = \"..\", features = [\"stream\"] }`")
+    };
+}
 
 /// A return type that can say that the library refused.
 #[diagnostic::on_unimplemented(

@@ -1039,3 +1039,33 @@ fn a_part_of_an_argument_is_there_in_the_attempts_alone() {
     );
     refused("resilient", quote!(key = id, fallback_value = id), item, &[]);
 }
+
+#[test]
+fn a_stream_that_has_begun_is_not_replaced_and_its_attempts_share_nothing() {
+    let mistakes = |list, signature: proc_macro2::TokenStream| {
+        super::mistakes(
+            "resilient",
+            list,
+            quote!(fn f(#signature) -> impl Stream<Item = Result<u32, E>> { go() }),
+        )
+    };
+    assert_eq!(
+        mistakes(quote!(fallback = other, hedge(delay = "1s"), idempotent = true), quote!()),
+        [
+            "`fallback` cannot stand in for the stream of `f`, which may have begun; let the reader do that",
+            "`hedge` needs an async function: `f` returns a stream",
+        ]
+    );
+    assert_eq!(
+        mistakes(quote!(), quote!(self, to: &mut u32)),
+        [
+            "`f` cannot be retried: each attempt's stream would need a `self` of its own; \
+             write `enable_retry = false` or take `&self`",
+            "`f` cannot be retried: the first attempt's stream would still hold this `&mut`; \
+             write `enable_retry = false` or take it by `&`",
+        ]
+    );
+    assert!(
+        mistakes(quote!(enable_retry = false, enable_hedge = false), quote!(self, to: &mut u32)).is_empty()
+    );
+}

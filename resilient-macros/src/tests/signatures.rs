@@ -294,3 +294,47 @@ fn attributes_qualifiers_and_generics_stay_as_they_were() {
         },
     );
 }
+
+#[test]
+fn a_stream_is_begun_by_every_attempt_with_copies_of_its_own() {
+    let got = expanded(
+        "resilient",
+        quote!(retry_on = E::Busy),
+        quote!(
+            fn f(&self, topic: Topic, mut from: u32) -> impl Stream<Item = Result<u32, E>> + Send + '_ {
+                from += 1;
+                self.read(topic, from)
+            }
+        ),
+    );
+    assert_has(&got, &quote!(fn f(&self, topic: Topic, from: u32)));
+    assert_has(
+        &got,
+        &quote!(move || {
+            #[allow(clippy::shadow_reuse)]
+            let topic = ::resilient::__private::fresh(&topic);
+            #[allow(clippy::shadow_reuse)]
+            let mut from = ::resilient::__private::fresh(&from);
+            ::resilient::__private::begin(move || -> _ {
+                from += 1;
+                self.read(topic, from)
+            })
+        }),
+    );
+    assert_has(&got, &quote!(judges_limits: true));
+    assert_has(&got, &quote!(refuse::<Result<u32, E>>(refused)));
+    assert_has(&got, &quote!(.asynchronous()));
+    for output in [
+        quote!(BoxStream<'static, Result<u32, E>>),
+        quote!(Pin<Box<dyn Stream<Item = Result<u32, E>> + Send>>),
+    ] {
+        let got = expanded(
+            "with_timeout",
+            quote!(5),
+            quote!(fn f(topic: Topic) -> #output { Box::pin(read(topic)) }),
+        );
+        assert_has(&got, &quote!(::resilient::__private::streams!));
+        assert_has(&got, &quote!(::std::boxed::Box::pin));
+        assert_has(&got, &quote!(begun_once(move || -> #output { Box::pin(read(topic)) })));
+    }
+}
