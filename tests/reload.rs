@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use resilient::testing::{Flaky, Scope};
 use resilient::{
-    EventKind, ResilienceError, State, breaker, bulkhead, circuit_breaker, database_resilient, explain,
-    rate_limit, reload, resilient,
+    EventKind, ResilienceConfig, ResilienceError, State, breaker, bulkhead, circuit_breaker,
+    database_resilient, explain, rate_limit, reload, resilient,
 };
 
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -83,6 +83,23 @@ fn the_next_call_after_a_reload_follows_the_new_numbers() {
     let backend = failing(100);
     assert_eq!((load(&backend), backend.calls()), (Err(Fault::Down), 3));
     assert_eq!(told(&scope), "++");
+}
+
+/// RG-003, with a handle from before the reload.
+#[test]
+fn an_operation_made_before_a_reload_follows_it() {
+    let made = ResilienceConfig::new("reload_made").max_attempts(3).failure_threshold(100).build().unwrap();
+    let scope = Scope::new();
+    let _inside = scope.enter();
+    let attempts = || {
+        let backend = failing(100);
+        assert_eq!(made.call(|| backend.call()), Err(Fault::Down));
+        backend.calls()
+    };
+    assert_eq!(attempts(), 3);
+    scope.set_env("PYNOMALY_OP_RELOAD_MADE_MAX_ATTEMPTS", "6");
+    reload().unwrap();
+    assert_eq!(attempts(), 6);
 }
 
 #[test]

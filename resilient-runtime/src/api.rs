@@ -87,6 +87,9 @@ impl Builder {
     /// A key that cannot be used is an error of [`Builder::init`] and the next lower source is used; a file that
     /// cannot be read is none at all. One file at a time: a second one takes the place of the first.
     ///
+    /// The trap: an operation made by [`ResilienceConfig`](crate::ResilienceConfig) is known from then on, so a file that
+    /// names it is to be read after it was made.
+    ///
     /// ```toml
     /// [profiles.database]
     /// timeout = "30s"
@@ -147,7 +150,9 @@ pub fn validate() -> Result<(), ConfigErrors> {
 /// [`EventKind::BadConfiguration`](crate::EventKind::BadConfiguration) of what was not.
 ///
 /// The trap: a process sees its environment as it was at its start, unless it changes it itself; what an operator
-/// changes is a file. Policy objects that the program made itself keep the numbers they were made with.
+/// changes is a file. An operation made by [`ResilienceConfig`](crate::ResilienceConfig) follows a reload; a
+/// [`CircuitBreaker`], [`Bulkhead`](crate::Bulkhead), [`RateLimiter`](crate::RateLimiter) or
+/// [`RetryPolicy`](crate::RetryPolicy) made by hand has its numbers from the program.
 ///
 /// ```
 /// # fn on_hangup() {

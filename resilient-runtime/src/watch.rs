@@ -27,7 +27,8 @@ const SETTLE: Duration = Duration::from_millis(100);
 /// [`EventKind::BadConfiguration`](crate::EventKind::BadConfiguration), once. A good one is told as
 /// [`EventKind::Reloaded`](crate::EventKind::Reloaded).
 ///
-/// The trap: dropping the guard ends it, `let _ = watch(..)` at once. The values stay.
+/// The traps: dropping the guard ends it, `let _ = watch(..)` at once; the values stay. Operations made by
+/// [`ResilienceConfig`](crate::ResilienceConfig) that the file names must have been made before.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), resilient_runtime::ConfigErrors> {

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use resilient::testing::{Flaky, Scope};
 use resilient::{
-    ConfigErrors, EventKind, ResilienceError, Settings, Subscription, builder, database_resilient, explain,
-    reload, resilient, subscribe, watch,
+    ConfigErrors, EventKind, ResilienceConfig, ResilienceError, Settings, Subscription, builder,
+    database_resilient, explain, reload, resilient, subscribe, watch,
 };
 use tempfile::TempDir;
 
@@ -214,6 +214,24 @@ fn a_reload_by_hand_reads_the_file_too() {
     assert_eq!(errors.problems().len(), 1);
     assert!(errors.to_string().ends_with("; nothing is changed"), "{errors}");
     assert_eq!(attempts(), 5);
+}
+
+#[test]
+fn an_operation_made_in_code_has_its_table_too() {
+    let folder = Folder::with("[operations.file_made]\nmax_attempts = 4\n");
+    let scope = Scope::new();
+    let _inside = scope.enter();
+    let errors = watch(folder.file()).unwrap_err();
+    assert!(errors.to_string().contains("no operation has this name"), "{errors}");
+    let made = ResilienceConfig::new("file_made").failure_threshold(100).build().unwrap();
+    let attempts = || {
+        let backend = failing(100);
+        assert_eq!(made.call(|| backend.call()), Err(Fault::Down));
+        backend.calls()
+    };
+    assert_eq!(attempts(), 3);
+    let _guard = watch(folder.file()).unwrap();
+    assert_eq!(attempts(), 4);
 }
 
 #[test]
