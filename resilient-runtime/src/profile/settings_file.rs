@@ -105,6 +105,10 @@ fn content(path: &Path) -> Result<String, String> {
     use std::io::Read;
 
     let unreadable = |error: &io::Error| format!("the file cannot be read ({})", error.kind());
+    // A pipe would keep whoever opens it.
+    if !std::fs::metadata(path).map_err(|error| unreadable(&error))?.is_file() {
+        return Err("it is no file".to_owned());
+    }
     let file = std::fs::File::open(path).map_err(|error| unreadable(&error))?;
     let mut bytes = Vec::new();
     file.take(LIMIT + 1).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
@@ -281,11 +285,11 @@ impl Reader<'_> {
         retries: bool,
         entries: &mut Entries,
     ) {
-        if entries.place(param.name).is_some() {
+        if let Some(other) = entries.place(param.name) {
             self.tell(at, |place| {
-                Problem::new(place, format!("{} says the same thing", param.name))
+                Problem::new(place, format!("{other} says the same thing"))
                     .allowed("one of the two")
-                    .used(format!("using {}", param.name))
+                    .used(format!("using {other}"))
             });
             return;
         }
@@ -574,11 +578,22 @@ mod tests {
             ),
             (
                 "max_attempts = 3\nmax_retries = 2",
-                "r.toml:3:1: max_attempts says the same thing; write one of the two; using max_attempts",
+                "r.toml:3:1: r.toml:2:1 says the same thing; write one of the two; using r.toml:2:1",
             ),
         ] {
             assert!(problem(table).starts_with(beginning), "{}", problem(table));
         }
+    }
+
+    #[test]
+    fn a_kind_in_two_spellings_is_one_kind() {
+        let (said, problems) =
+            read("[profiles.api]\ntimeout = 1\njitter = false\n[profiles.API]\ntimeout = 2\n");
+        assert_eq!(
+            problems,
+            ["r.toml:2:1: r.toml:5:1 says the same thing; write one of the two; using r.toml:5:1"]
+        );
+        assert_eq!(said.profile("api").unwrap().settings, Settings::new().timeout(2).jitter(false));
     }
 
     #[test]
@@ -663,12 +678,15 @@ mod tests {
     #[test]
     fn a_file_that_is_not_there_or_is_none_is_one_problem() {
         let folder = env!("CARGO_MANIFEST_DIR");
-        for path in [format!("{folder}/no-such.toml"), folder.to_owned()] {
+        for (path, what) in [
+            (format!("{folder}/no-such.toml"), "the file cannot be read (entity not found)"),
+            (folder.to_owned(), "it is no file"),
+        ] {
             let file = SettingsFile::read(Path::new(&path));
             let (said, problems) = file.understand(&Profiles::built_in(), &OPERATIONS);
             let [problem] = problems.as_slice() else { panic!("{problems:#?}") };
             assert_eq!(problem.source_name(), path);
-            assert!(problem.to_string().contains("the file cannot be read ("), "{problem}");
+            assert!(problem.to_string().contains(what), "{problem}");
             assert!(said.profiles.is_empty() && file == file.read_again());
         }
     }
