@@ -196,6 +196,7 @@ impl Client {
         Err(Fault::Busy)
     }
 
+    #[allow(clippy::unused_async, reason = "the fallback of an async function is async")]
     async fn fallback(&mut self, by: &u32, error: Fault) -> Result<u32, Fault> {
         if error == Fault::Busy { Ok(self.calls.get() + by) } else { Err(error) }
     }

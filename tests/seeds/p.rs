@@ -326,7 +326,9 @@ async fn seed_p15_ten_run_and_the_eleventh_waits() {
         let work: Backend = slow(seconds(1));
         let mut calls: Vec<_> = (0..11).map(|_| Box::pin(by.call(&operation, &work))).collect();
         poll_fn(|cx| {
-            calls.iter_mut().for_each(|call| assert!(call.as_mut().poll(cx).is_pending()));
+            for call in &mut calls {
+                assert!(call.as_mut().poll(cx).is_pending());
+            }
             Poll::Ready(())
         })
         .await;

@@ -17,6 +17,7 @@ type Running = Pin<Box<dyn Future<Output = Answer> + Send>>;
 /// Longer than any test; with it, only a failure starts the next operation.
 const LONG: Duration = Duration::from_secs(60);
 
+#[expect(clippy::unnecessary_wraps, reason = "one operation of several")]
 fn works() -> Answer {
     Ok("success")
 }
@@ -48,18 +49,18 @@ fn was_empty(answer: &Answer) -> bool {
 
 async fn chained(ops: &[Op]) -> Answer {
     let chain = AsyncFallbackChain::create(ops.iter().map(|&op| move || later(op)));
-    let from_async = chain.call_async().await;
-    let from_sync = FallbackChain::create(ops.iter().copied()).call();
-    assert_eq!(format!("{from_async:?}"), format!("{from_sync:?}"));
-    from_sync
+    let awaited = chain.call_async().await;
+    let in_place = FallbackChain::create(ops.iter().copied()).call();
+    assert_eq!(format!("{awaited:?}"), format!("{in_place:?}"));
+    in_place
 }
 
 async fn raced(ops: &[Op]) -> Answer {
     let hedge = Hedge::new(LONG);
-    let from_async = hedge.race(ops.iter().map(|&op| later(op))).await;
-    let from_sync = hedge.race_blocking(ops.iter().copied());
-    assert_eq!(format!("{from_async:?}"), format!("{from_sync:?}"));
-    from_sync
+    let awaited = hedge.race(ops.iter().map(|&op| later(op))).await;
+    let in_place = hedge.race_blocking(ops.iter().copied());
+    assert_eq!(format!("{awaited:?}"), format!("{in_place:?}"));
+    in_place
 }
 
 #[tokio::test]
@@ -122,9 +123,9 @@ async fn seed_p18_a_slow_first_operation_is_overtaken_after_the_delay_and_cancel
 
 #[test]
 fn seed_p18_on_threads_the_caller_leaves_with_the_first_success() {
+    type Boxed = Box<dyn FnOnce() -> Answer + Send>;
     let (finish, wait) = mpsc::channel::<()>();
     let (end, ended) = mpsc::channel();
-    type Boxed = Box<dyn FnOnce() -> Answer + Send>;
     let slow: Boxed = Box::new(move || {
         wait.recv().unwrap();
         end.send(()).unwrap();

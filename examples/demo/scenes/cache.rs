@@ -19,7 +19,6 @@ async fn cached_profile(cache: SocketAddr, user: u32) -> io::Result<String> {
     Ok(answer.trim().to_owned())
 }
 
-#[expect(clippy::unused_async, reason = "the fallback of an async function is async")]
 async fn profile_of_database(_cache: SocketAddr, user: u32) -> io::Result<String> {
     Ok(format!("profile:{user} from the database"))
 }
