@@ -40,7 +40,7 @@ macro_rules! __resilient_streams {
 #[macro_export]
 macro_rules! __resilient_streams {
     ($($guarded:tt)*) => {
-        compile_error!("a function that returns a stream needs the feature `stream`: `resilient = { version = \"..\", features = [\"stream\"] }`")
+        ::core::compile_error!("a function that returns a stream needs the feature `stream`: `resilient = { version = \"..\", features = [\"stream\"] }`")
     };
 }
 

@@ -54,3 +54,35 @@ fn again(text: String) -> io::Result<usize> {
     }
     Ok(text.into_bytes().len())
 }
+
+/// A store.
+#[derive(Debug)]
+pub struct Store;
+
+#[resilient]
+impl Store {
+    /// A method that is guarded with its block.
+    ///
+    /// # Errors
+    ///
+    /// None.
+    pub async fn load(&self, key: &str) -> io::Result<usize> {
+        Ok(key.len())
+    }
+
+    /// One that is not.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        true
+    }
+
+    /// One that says so.
+    ///
+    /// # Errors
+    ///
+    /// None.
+    #[resilient(skip)]
+    pub fn size(&self) -> io::Result<usize> {
+        Ok(0)
+    }
+}
