@@ -330,6 +330,47 @@ alike! {
         script: || [1, 9, 9, 9, 0, 0, 0, 0].map(fails).into(),
     }
 
+    keeps_the_pace: "objects_keeps_the_pace" {
+        #[resilient(
+            rate_limit(rate = 1, per = "25s", max_wait = "6s"), budget = "none", max_attempts = 2, jitter = false,
+            enable_timeout = false, enable_circuit_breaker = false
+        )]
+        in_place(), awaited(),
+        config: |config: ResilienceConfig| {
+            let config = config.rate_limit_rate(1).rate_limit_per("25s").rate_limit_max_wait("6s");
+            let config = config.budget("none").max_attempts(2).jitter(false);
+            config.enable_timeout(false).enable_circuit_breaker(false).build().unwrap()
+        },
+        policies: |builder: OperationBuilder| {
+            let pace = RateLimitConfig::new(1).per(seconds(25)).max_wait(seconds(6));
+            let policy = RetryPolicy::new().with_base_delay(1).with_max_attempts(2).with_jitter(false);
+            builder
+                .with_retry(policy.with_budget("none"))
+                .with_rate_limiter(RateLimiter::new("objects_keeps_the_pace", pace).unwrap())
+                .build()
+                .unwrap()
+        },
+        script: || [0, 0, 0, 9, 9, 0, 0].map(fails).into(),
+    }
+
+    is_closed: "objects_is_closed" {
+        #[resilient(bulkhead(max_concurrent = 0), enable_timeout = false, enable_circuit_breaker = false)]
+        in_place(), awaited(),
+        config: |config: ResilienceConfig| {
+            let config = config.bulkhead_max_concurrent(0).enable_timeout(false).enable_circuit_breaker(false);
+            config.build().unwrap()
+        },
+        policies: |builder: OperationBuilder| {
+            let closed = BulkheadConfig::new().max_concurrent(0);
+            builder
+                .with_retry(RetryPolicy::new())
+                .with_bulkhead(Bulkhead::new("objects_is_closed", closed).unwrap())
+                .build()
+                .unwrap()
+        },
+        script: || vec![fails(0), fails(0)],
+    }
+
     falls_back: "objects_falls_back" {
         #[resilient(failure_threshold = 2, recovery_timeout = 30, timeout = 5)]
         in_place(timeout_mode = "deadline", fallback = cached,), awaited(fallback = in_async::cached,),
@@ -683,6 +724,37 @@ async fn a_hedged_operation_answers_with_the_first_good_attempt() {
         assert_eq!((calls.load(Ordering::Relaxed), scope.clock().elapsed()), (2, millis(50)));
         assert_eq!(endings(&scope), [StopReason::Success]);
     }
+}
+
+#[resilient(operation_name = "objects_races", hedge(delay = "50ms"), idempotent = true, jitter = false)]
+async fn races(backend: &Backend) -> Answer {
+    backend.call_async().await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hedged_operation_tells_what_a_hedged_function_tells() {
+    let script = || {
+        let slow_then_quick = Backend::new().ok_times(1, || 1).takes(seconds(1)).then(2);
+        vec![slow_then_quick, slow(seconds(2)), fails(1), fails(9), fails(9), fails(0)]
+    };
+    let written = play(script, async |backend| races(backend).await).await;
+    let said = play(script, async |backend| {
+        let config = ResilienceConfig::new("objects_races").hedge_delay("50ms").jitter(false);
+        config.build_hedged().unwrap().call_async(async || backend.call_async().await).await
+    });
+    assert_eq!(said.await, written);
+    let operation = LazyLock::new(|| {
+        let policy = RetryPolicy::new().with_base_delay(1).with_max_delay(60).with_jitter(false);
+        named("objects_races")
+            .with_retry(policy)
+            .with_circuit_breaker(CircuitBreaker::new("objects_races", BreakerConfig::new()).unwrap())
+            .with_timeout(TimeoutPolicy::new().with_timeout(5))
+            .build_hedged(&Hedge::new(millis(50)))
+            .unwrap()
+    });
+    let put_together =
+        play(script, async |backend| operation.call_async(async || backend.call_async().await).await);
+    assert_eq!(put_together.await, written);
 }
 
 #[test]

@@ -543,8 +543,9 @@ async fn seed_b34_with_one_running_and_one_queued_a_third_is_refused() {
 
 #[tokio::test(start_paused = true)]
 async fn seed_b35_three_async_calls_finish_with_two_slots_and_two_places_to_wait() {
-    let (bulkhead, backend) = (slots(2, 2), slow(seconds(1)));
     let scope = Scope::new();
+    let _inside = scope.enter();
+    let (bulkhead, backend) = (slots(2, 2), slow(seconds(1)));
     let call = || bulkhead.call_async(async || backend.call_async().await);
     let (a, b, c) = tokio::join!(call(), call(), call());
     assert_eq!(told(&[a, b, c]), ["success"; 3]);

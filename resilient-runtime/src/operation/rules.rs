@@ -176,6 +176,17 @@ impl sealed::Sealed for AnyResult {}
 impl<T, E> sealed::Sealed for Returning<T, E> {}
 
 /// Whether an operation takes calls that give a `Result<T, E>`. Implemented here only.
+///
+/// One whose fallback makes texts takes no call that gives a number:
+///
+/// ```compile_fail,E0277
+/// use resilient_runtime::ResilientOperation;
+/// use std::io;
+///
+/// let operation = ResilientOperation::builder("read").with_fallback(|_: io::Error| Ok("cached")).build()?;
+/// let number = operation.call(|| Ok::<u32, io::Error>(1))?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "this operation gives another type than `Result<{T}, {E}>`",
     note = "its fallback or `failure_if` says which; build one operation for each type of answer"
