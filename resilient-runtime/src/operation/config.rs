@@ -78,6 +78,8 @@ pub(super) use words;
 /// the profile, `PREFIX_DEFAULT_<PARAM>`, built-in. Breaker, bulkhead and limiter belong to their names, and are shared
 /// with every function that names them.
 ///
+/// Build it before [`init`](crate::init()): variables of an operation that is not made yet are taken for mistakes.
+///
 /// The trap: names are kept for the life of the process. Code names operations, requests never do; a breaker for each
 /// tenant or host is what [`keyed`](Self::keyed) is for.
 ///
