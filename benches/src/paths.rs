@@ -8,8 +8,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use resilient::{
-    BreakerConfig, CircuitBreaker, ResilienceError, circuit_breaker, resilient, track_service_health,
-    with_timeout,
+    BreakerConfig, CircuitBreaker, ResilienceConfig, ResilienceError, ResilientOperation, bulkhead,
+    circuit_breaker, hedge, rate_limit, resilient, track_service_health, with_timeout,
 };
 
 /// One way through the library.
@@ -23,8 +23,17 @@ pub(crate) struct Path {
 }
 
 /// Paths that are also measured from two threads.
-pub(crate) const CONTENDED: &[&str] =
-    &["sync breaker", "async full", "permit", "sync count window", "sync time window", "sync refused"];
+pub(crate) const CONTENDED: &[&str] = &[
+    "sync breaker",
+    "async full",
+    "permit",
+    "sync count window",
+    "sync time window",
+    "sync refused",
+    "sync bulkhead",
+    "sync rate limit",
+    "sync breaker by key",
+];
 
 macro_rules! paths {
     ($($name:literal $(over $plain:literal)? $(, $allocates:ident)?: $call:expr;)+) => {
@@ -81,12 +90,20 @@ paths! {
     "sync deadline mode" over "sync plain": late;
     "sync thread mode" over "sync plain", allocates: on_thread;
     "sync health" over "sync plain": tracked;
+    "sync bulkhead" over "sync plain": isolated;
+    "sync rate limit" over "sync plain": throttled;
+    "sync fallback unused" over "sync plain": with_fallback;
+    "sync breaker by key" over "sync plain", allocates: |n| by_key(n & 0xff, n);
+    "sync operation in code" over "sync plain": |n| IN_CODE.call(|| plain(n));
     "permit": permit;
     "clock reading": |_| crate::harness::now();
     "look-up": |_| resilient::breaker("bench.closed");
     "async plain": |n| ready!(plain_async(n));
     "async breaker" over "async plain": |n| ready!(closed_async(n));
     "async full" over "async plain": |n| ready!(full(n));
+    "async hedge" over "async plain": |n| ready!(hedged(n));
+    "async bulkhead, rate limit and full" over "async plain": |n| ready!(everything(n));
+    "async operation in code" over "async plain": |n| ready!(IN_CODE.call_async(|| plain_async(n)));
     "async full, refused" over "async plain": |n| ready!(refused_async(n));
     "async plain, pending once": |n| pending_once!(plain_waiting(n));
     "async full, pending once" over "async plain, pending once", allocates: |n| pending_once!(full_waiting(n));
@@ -201,6 +218,36 @@ fn tracked(n: u32) -> Answer {
     Ok(n)
 }
 
+#[bulkhead(name = "bench.bulkhead")]
+#[inline(never)]
+fn isolated(n: u32) -> Answer {
+    Ok(n)
+}
+
+#[rate_limit(name = "bench.rate", rate = 1_000_000_000, per = "1s")]
+#[inline(never)]
+fn throttled(n: u32) -> Answer {
+    Ok(n)
+}
+
+#[circuit_breaker(name = "bench.fallback", fallback = plain)]
+#[inline(never)]
+fn with_fallback(n: u32) -> Answer {
+    Ok(n)
+}
+
+#[circuit_breaker(name = "bench.keyed", key = tenant)]
+#[inline(never)]
+fn by_key(tenant: u32, n: u32) -> Answer {
+    Ok(n)
+}
+
+/// Retry, breaker and time limit, as `async full`.
+static IN_CODE: LazyLock<ResilientOperation> = LazyLock::new(|| {
+    let config = ResilienceConfig::new("bench.in_code").timeout("1h");
+    config.build().expect("the defaults are right")
+});
+
 fn permit(_n: u32) {
     if let Ok(permit) = BY_HAND.try_acquire() {
         permit.success();
@@ -226,6 +273,18 @@ async fn closed_async(n: u32) -> Answer {
 #[resilient(operation_name = "bench.full")]
 #[inline(never)]
 async fn full(n: u32) -> Answer {
+    Ok(n)
+}
+
+#[hedge(delay = "1s", idempotent = true)]
+#[inline(never)]
+async fn hedged(n: u32) -> Answer {
+    Ok(n)
+}
+
+#[resilient(operation_name = "bench.everything", bulkhead, rate_limit(rate = 1_000_000_000, per = "1s"))]
+#[inline(never)]
+async fn everything(n: u32) -> Answer {
     Ok(n)
 }
 
@@ -276,6 +335,8 @@ pub(crate) fn future_sizes() -> Vec<(&'static str, usize, usize)> {
         ("plain, nothing in it", small, small),
         ("breaker, nothing in it", size_of_val(&closed_async(0)), small),
         ("retry, breaker, timeout, nothing in it", size_of_val(&full(0)), small),
+        ("hedge, nothing in it", size_of_val(&hedged(0)), small),
+        ("bulkhead, rate limit, retry, breaker, timeout", size_of_val(&everything(0)), small),
         ("plain, 128 bytes in it", large, large),
         ("breaker, 128 bytes in it", size_of_val(&breaker_large(0)), large),
         ("retry, breaker, timeout, 128 bytes in it", size_of_val(&full_large(0)), large),
