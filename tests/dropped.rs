@@ -238,6 +238,7 @@ fn the_breaker(name: &str) -> resilient::CircuitBreaker {
 
 /// The waits that a call can be found in.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[allow(clippy::struct_excessive_bools, reason = "it can be found in several at once")]
 struct Found {
     throttled: bool,
     queued: bool,
@@ -258,7 +259,7 @@ async fn dropped_after(
     let case = format!("{name}, half-open {half_open}, dropped after {polls} polls");
     let scope = Scope::new();
     let inside = scope.enter();
-    let wakes = Arc::new(Wakes::default());
+    let heard = Arc::new(Wakes::default());
     // The breaker of a key is made by the key's first call.
     let half_open = half_open && breaker(name).is_ok();
     if half_open {
@@ -269,7 +270,7 @@ async fn dropped_after(
     let mut answer = None;
     let mut call = guarded(script);
     {
-        let waker = Waker::from(Arc::clone(&wakes));
+        let waker = Waker::from(Arc::clone(&heard));
         for poll in 0..polls {
             if poll == 2 {
                 held.clear();
@@ -305,7 +306,7 @@ async fn dropped_after(
     assert_eq!(waiting_for_a_permit(name), 0, "{case}");
     let taken_after = rate_limiter(name).map(|limiter| limiter.snapshot().allowed_requests).ok();
     assert_eq!(taken_after, taken, "{case}: a permit is not given back");
-    assert_eq!(Arc::strong_count(&wakes), 1, "{case}: no timer and no queue knows it");
+    assert_eq!(Arc::strong_count(&heard), 1, "{case}: no timer and no queue knows it");
     if polls > 0 && name != "dropped_keyed" {
         let per_call = name == "dropped_per_call" && told_before == 0;
         let expected = if per_call { 1 } else { u64::from(lanes) };
@@ -321,10 +322,10 @@ async fn dropped_after(
         assert_eq!(the_breaker(name).state(), State::HalfOpen, "{case}");
         drop(the_breaker(name).try_acquire().expect(&case));
     }
-    let (told, woken) = (scope.events().len(), wakes.0.load(Ordering::Relaxed));
+    let (told, woken) = (scope.events().len(), heard.0.load(Ordering::Relaxed));
     tokio::time::advance(SECOND * 7_200).await;
     tokio::task::yield_now().await;
-    assert_eq!((scope.events().len(), wakes.0.load(Ordering::Relaxed)), (told, woken), "{case}: it goes on");
+    assert_eq!((scope.events().len(), heard.0.load(Ordering::Relaxed)), (told, woken), "{case}: it goes on");
     held.clear();
     assert_eq!(in_bulkhead(name), (0, 0), "{case}");
     // Whatever cannot be looked at would be missed by the next call.
@@ -455,8 +456,8 @@ async fn panicked((name, guarded): Panicking, place: Place) -> (bool, Vec<StopRe
     let scope = Scope::new();
     let _inside = scope.enter();
     let script = Script { stops: 5, panics: place, ..Script::default() };
-    let wakes = Arc::new(Wakes::default());
-    let waker = Waker::from(Arc::clone(&wakes));
+    let heard = Arc::new(Wakes::default());
+    let waker = Waker::from(Arc::clone(&heard));
     let mut call = guarded(&script);
     let panicked = loop {
         let mut context = Context::from_waker(&waker);
@@ -471,7 +472,7 @@ async fn panicked((name, guarded): Panicking, place: Place) -> (bool, Vec<StopRe
     assert_eq!(waiting_for_a_permit(name), 0, "{case}");
     let (reasons, told) = (finished(&scope), scope.events().len());
     drop((call, waker));
-    assert_eq!(Arc::strong_count(&wakes), 1, "{case}");
+    assert_eq!(Arc::strong_count(&heard), 1, "{case}");
     assert_eq!(scope.events().len(), told, "{case}: all was told by then");
     assert_eq!(fill(name).len(), if name == "panics_keyed" { 0 } else { 2 }, "{case}");
     (panicked, reasons, breaker(name).ok().map(|breaker| breaker.state()))

@@ -66,7 +66,10 @@ pub struct Execution {
 
 /// How an attempt ended, for the call it is a part of.
 #[derive(Clone, Copy, Debug)]
-pub struct Concluded(End);
+pub struct Concluded {
+    end: End,
+    took: Option<Duration>,
+}
 
 #[derive(Clone, Copy, Debug)]
 enum End {
@@ -81,6 +84,13 @@ enum End {
         kind: ErrorKind,
         retry_after: Option<Duration>,
     },
+}
+
+impl End {
+    /// The function was never begun.
+    fn is_before(self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::OutOfTime { cut_off: false })
+    }
 }
 
 /// Whose code is on the stack: being dropped in it means that it panicked.
@@ -169,7 +179,6 @@ impl Execution {
         {
             self.ticket = Some(breaker.acquire()?);
         }
-        self.attempts = self.attempts.saturating_add(1);
         Ok(())
     }
 
@@ -180,11 +189,10 @@ impl Execution {
     ///
     /// [`ResilienceError::RateLimited`].
     pub async fn throttle(&mut self) -> Result<(), ResilienceError> {
-        if let Some((wait, limiter)) = self.reserve()? {
-            let _waiting = limiter.wait();
-            self.pause(wait).await;
-        }
-        Ok(())
+        let Some((wait, limiter)) = self.reserve()? else { return Ok(()) };
+        let _waiting = limiter.wait();
+        self.pause(wait).await;
+        self.in_time()
     }
 
     /// [`Execution::throttle`], on this thread.
@@ -193,11 +201,15 @@ impl Execution {
     ///
     /// [`ResilienceError::RateLimited`].
     pub fn throttle_blocking(&mut self) -> Result<(), ResilienceError> {
-        if let Some((wait, limiter)) = self.reserve()? {
-            let _waiting = limiter.wait();
-            self.pause_blocking(wait);
-        }
-        Ok(())
+        let Some((wait, limiter)) = self.reserve()? else { return Ok(()) };
+        let _waiting = limiter.wait();
+        self.pause_blocking(wait);
+        self.in_time()
+    }
+
+    /// A layer was waited for: the deadline may be over since.
+    fn in_time(&self) -> Result<(), ResilienceError> {
+        if self.cut_at() <= self.now() { Err(self.deadline_exceeded()) } else { Ok(()) }
     }
 
     /// The wait that the rate limit asks for, if any.
@@ -218,13 +230,13 @@ impl Execution {
     pub fn isolate(&mut self) -> impl Future<Output = Result<(), ResilienceError>> {
         self.timer.disarm();
         self.queued = 0;
-        let mut since = Moment::NEVER;
-        poll_fn(move |cx| self.poll_isolate(&mut since, cx))
+        let mut wait = None;
+        poll_fn(move |cx| self.poll_isolate(&mut wait, cx))
     }
 
     fn poll_isolate(
         &mut self,
-        since: &mut Moment,
+        wait: &mut Option<Wait>,
         cx: &mut TaskContext<'_>,
     ) -> Poll<Result<(), ResilienceError>> {
         let cut_at = self.cut_at();
@@ -233,17 +245,21 @@ impl Execution {
         let entered = match bulkhead.poll_enter(place, cx) {
             Poll::Ready(entered) => entered,
             Poll::Pending => {
-                let clock = &policy.context.clock;
-                let armed = timer.poll(cx, || {
-                    *since = clock.now();
-                    let limit = nearest_limit(policy, cut_at, *since, 0);
-                    limit.into_iter().chain(bulkhead.max_wait()).min().unwrap_or(Duration::MAX)
+                let wait = wait.get_or_insert_with(|| {
+                    let since = policy.context.clock.now();
+                    let limit = nearest_limit(policy, cut_at, since, 0);
+                    Wait { since, limit: limit.into_iter().chain(bulkhead.max_wait()).min() }
                 });
-                let Poll::Ready(waited) = armed else { return Poll::Pending };
+                // Without a limit any executor will do.
+                let Some(limit) = wait.limit else { return Poll::Pending };
+                let Poll::Ready(waited) = timer.poll(cx, || limit) else { return Poll::Pending };
                 bulkhead.timed_out(place, waited)
             }
         };
-        Poll::Ready(self.entered(entered, *since))
+        Poll::Ready(match wait {
+            None => entered,
+            Some(wait) => self.entered(entered, wait.since),
+        })
     }
 
     /// [`Execution::isolate`], on this thread.
@@ -266,19 +282,15 @@ impl Execution {
         self.entered(entered, since)
     }
 
-    /// The wait for the bulkhead is over; it began at `since`, or never.
+    /// The wait for the bulkhead is over; it began at `since`.
     fn entered(
         &mut self,
         entered: Result<(), ResilienceError>,
         since: Moment,
     ) -> Result<(), ResilienceError> {
-        if since == Moment::NEVER {
-            return entered;
-        }
         self.timer.disarm();
-        let now = self.now();
-        self.queued = nanos(now.since(since));
-        entered.map_err(|full| if self.cut_at() <= now { self.deadline_exceeded() } else { full })
+        self.queued = nanos(self.now().since(since));
+        self.in_time().and(entered)
     }
 
     /// Leaves the bulkhead.
@@ -309,6 +321,7 @@ impl Execution {
     /// [`ResilienceError::Timeout`] or [`ResilienceError::DeadlineExceeded`] when the body took too long.
     #[inline]
     pub fn attempt_in_place<R>(&mut self, body: impl FnOnce() -> R) -> Result<R, ResilienceError> {
+        self.begin_attempt();
         #[cfg(feature = "chaos")]
         if let Some(hit) = self.draw_chaos() {
             let (operation, clock) = (self.policy.operation, self.policy.context.clock.clone());
@@ -321,7 +334,6 @@ impl Execution {
 
     #[inline]
     fn run_in_place<R>(&mut self, body: impl FnOnce() -> R) -> Result<R, ResilienceError> {
-        self.begin_attempt();
         if self.policy.timeout.is_none() && self.cut_at() == Moment::NEVER {
             self.stage = Stage::Running;
             let out = body();
@@ -358,6 +370,7 @@ impl Execution {
     {
         let began = self.now();
         let Some(limit) = self.limit_from(began) else { return self.attempt_in_place(body) };
+        self.begin_attempt();
         let body = Body(body);
         #[cfg(feature = "chaos")]
         if let Some(hit) = self.draw_chaos() {
@@ -375,7 +388,6 @@ impl Execution {
         limit: Duration,
         body: impl FnOnce() -> R + Send + 'static,
     ) -> Result<R, ResilienceError> {
-        self.begin_attempt();
         let surroundings = Surroundings::capture();
         let until = began.saturating_add(limit);
         // Given back when the work really ends.
@@ -398,10 +410,11 @@ impl Execution {
                 Err(self.cut_off(limit, took))
             }
             pool::Outcome::Panicked(payload) => std::panic::resume_unwind(payload),
-            pool::Outcome::Refused => Err(ResilienceError::QueueTimeout {
-                operation: self.policy.operation,
-                workers: pool::MAX_WORKERS,
-            }),
+            pool::Outcome::Refused => {
+                self.attempts -= 1;
+                let operation = self.policy.operation;
+                Err(ResilienceError::QueueTimeout { operation, workers: pool::MAX_WORKERS })
+            }
         }
     }
 
@@ -426,7 +439,8 @@ impl Execution {
             }
             Err(error) => self.record_error(error),
         };
-        self.go_on(end)
+        let took = self.took();
+        self.go_on(end, took)
     }
 
     /// Runs attempts beside each other, each a `lane`: the next one starts when those before it take too long. The first
@@ -445,13 +459,14 @@ impl Execution {
                 Ok(ticket) => self.ticket = Some(ticket),
                 Err(refused) => {
                     let end = self.record_refusal(&refused);
-                    return (Err(refused), Concluded(end));
+                    return (Err(refused), Concluded { end, took: None });
                 }
             }
         }
         let seed = Seed {
             policy: self.policy.clone(),
-            asked: self.asked,
+            // Each counts itself when it is admitted.
+            asked: self.asked - 1,
             attempts: self.attempts,
             deadline: self.deadline,
             deadline_is_own: self.deadline_is_own,
@@ -463,27 +478,35 @@ impl Execution {
         let measured = hedging.filter(|hedging| hedging.delay == HedgeDelay::P95);
         let began = if measured.is_some() { self.now() } else { Moment::NEVER };
         let started = AtomicU32::new(0);
+        let mut before = began;
         let race = Hedged::new(
             delay,
             max_hedges,
             |number| {
+                let lane = lane(seed.lane(number, &mut before));
                 started.fetch_add(1, Ordering::Relaxed);
-                lane(seed.lane(number, delay))
+                async {
+                    let (out, concluded) = lane.await;
+                    if concluded.end.is_before() {
+                        started.fetch_sub(1, Ordering::Relaxed);
+                    }
+                    (out, concluded)
+                }
             },
-            || policy.pays_for_another(),
+            || seed.has_time() && policy.pays_for_another(),
         );
         let mut race = std::pin::pin!(race);
+        let Self { attempts, stage, .. } = self;
+        let counted = Counted { attempts, started: &started };
         let (out, concluded) = poll_fn(|cx| {
-            self.stage = Stage::Running;
+            *stage = Stage::Running;
             let polled = race.as_mut().poll(cx);
-            self.stage = Stage::Waiting;
+            *stage = Stage::Waiting;
             polled
         })
         .await;
-        let started = started.load(Ordering::Relaxed);
-        let refused = matches!(concluded, Concluded(End::Refused { .. }));
-        self.attempts = self.attempts.saturating_add(started - u32::from(refused));
-        if let (Some(hedging), Concluded(End::Succeeded)) = (measured, &concluded) {
+        drop(counted);
+        if let (Some(hedging), End::Succeeded) = (measured, concluded.end) {
             hedging.latency.record(self.now().since(began));
         }
         (out, concluded)
@@ -497,17 +520,17 @@ impl Execution {
     ) -> Concluded {
         let end = self.record(out, judge);
         self.ended = Some(StopReason::Success);
-        Concluded(end)
+        Concluded { end, took: self.took() }
     }
 
     /// What follows from how the attempts of a hedged call ended; see [`Execution::settle`].
-    pub fn settle_hedged(&mut self, Concluded(end): Concluded) -> Option<Duration> {
+    pub fn settle_hedged(&mut self, Concluded { end, took }: Concluded) -> Option<Duration> {
         if let End::Succeeded = end {
-            self.return_ticket(Outcome::Success, None);
+            self.return_ticket(Outcome::Success, took);
             self.end(StopReason::Success);
             return None;
         }
-        self.go_on(end)
+        self.go_on(end, took)
     }
 
     /// Tells the layers around the function how it went.
@@ -608,6 +631,7 @@ impl Execution {
 
     #[inline]
     fn begin_attempt(&mut self) {
+        self.attempts = self.attempts.saturating_add(1);
         self.timer.disarm();
         self.timed_out = false;
         if self.policy.measures || self.policy.context.events.heard() {
@@ -723,20 +747,20 @@ impl Execution {
 
     /// The wait before another attempt; `None` when the call has ended.
     #[cold]
-    fn go_on(&mut self, end: End) -> Option<Duration> {
-        let (outcome, took, next) = match end {
+    fn go_on(&mut self, end: End, took: Option<Duration>) -> Option<Duration> {
+        let (outcome, next) = match end {
             End::Succeeded => return None,
             End::Failed(Verdict { outcome, retry, hint }) => {
-                (outcome, self.took(), self.next_delay(retry, hint.max(self.open_time())))
+                (outcome, self.next_delay(retry, hint.max(self.open_time())))
             }
             End::OutOfTime { cut_off } => {
                 let outcome = if cut_off { Outcome::Failure } else { Outcome::Ignored };
-                (outcome, self.took(), Err(StopReason::Deadline))
+                (outcome, Err(StopReason::Deadline))
             }
             End::Refused { kind, retry_after } => {
                 let again = self.policy.retry_on_open && kind == ErrorKind::CircuitOpen;
                 let next = if again { self.next_delay(true, retry_after) } else { Err(StopReason::Refused) };
-                (Outcome::Ignored, None, next)
+                (Outcome::Ignored, next)
             }
         };
         match next {
@@ -890,6 +914,25 @@ impl<R, F: FnOnce() -> R> Body<F> {
     }
 }
 
+/// A wait for the bulkhead.
+#[derive(Debug)]
+struct Wait {
+    since: Moment,
+    limit: Option<Duration>,
+}
+
+/// Adds the attempts of a race to its call's, also when it is dropped or panics.
+struct Counted<'c> {
+    attempts: &'c mut u32,
+    started: &'c AtomicU32,
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        *self.attempts = self.attempts.saturating_add(self.started.load(Ordering::Relaxed));
+    }
+}
+
 /// What the attempts of a hedged call begin with.
 #[derive(Debug)]
 struct Seed {
@@ -902,12 +945,16 @@ struct Seed {
 }
 
 impl Seed {
-    /// The attempt `number` of those that run beside each other, from 0.
-    fn lane(&self, number: u32, after: Duration) -> Execution {
+    /// The attempt `number` of those that run beside each other, from 0; the one before it began at `before`.
+    fn lane(&self, number: u32, before: &mut Moment) -> Execution {
         let attempts = self.attempts.saturating_add(number);
-        if number > 0 && self.policy.context.events.could_be_heard() {
-            let kind = EventKind::HedgeStarted { attempt: attempts.saturating_add(1), after };
-            self.policy.context.events.tell(self.policy.operation, kind);
+        if self.policy.context.events.could_be_heard() {
+            let now = self.policy.context.clock.now();
+            let after = now.since(std::mem::replace(before, now));
+            if number > 0 {
+                let kind = EventKind::HedgeStarted { attempt: attempts.saturating_add(1), after };
+                self.policy.context.events.tell(self.policy.operation, kind);
+            }
         }
         let mut lane = Execution::new(self.policy.clone(), self.deadline, self.deadline_is_own);
         lane.asked = self.asked;
@@ -915,6 +962,11 @@ impl Seed {
         lane.paid = number > 0 || self.paid;
         lane.is_lane = true;
         lane
+    }
+
+    /// A function that cannot be cut off may outlive the deadline; no hedge starts then.
+    fn has_time(&self) -> bool {
+        self.deadline == Moment::NEVER || self.policy.context.clock.now() < self.deadline
     }
 }
 
@@ -930,8 +982,7 @@ impl Drop for BulkheadSlot {
 
 impl<T> Answer for (Result<T, ResilienceError>, Concluded) {
     fn judged(&self) -> Judged {
-        let Concluded(end) = &self.1;
-        match end {
+        match self.1.end {
             End::Succeeded => Judged::Good,
             End::Failed(Verdict { retry: true, hint, .. }) => {
                 Judged::Bad { next_in: Some(hint.unwrap_or_default()) }
