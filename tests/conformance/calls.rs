@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use resilient::testing::{Flaky, Scope};
-use resilient::{CircuitBreaker, ErrorKind, EventKind, ResilienceError, Settings};
+use resilient::{CircuitBreaker, Deadline, ErrorKind, EventKind, ResilienceError, Settings};
 use tokio::runtime::Runtime;
 
 /// Guards a sync and an async function with the same attributes; both play the script they are called with, and
@@ -210,6 +210,18 @@ impl<T, E> World<T, E> {
         match &self.function {
             Function::Sync(function) => self.inside(|| function(&self.backend)),
             Function::Later(function, runtime) => runtime.block_on(self.scope.run(function(&self.backend))),
+        }
+    }
+
+    /// Calls it for somebody who waits so long.
+    pub(crate) fn call_within(&self, span: Duration) -> Result<T, E> {
+        match &self.function {
+            Function::Sync(function) => {
+                self.inside(|| Deadline::after(span).within(|| function(&self.backend)))
+            }
+            Function::Later(function, runtime) => runtime.block_on(
+                self.scope.run(async { Deadline::after(span).attach_to(function(&self.backend)).await }),
+            ),
         }
     }
 

@@ -7,6 +7,7 @@ mod bo;
 mod calls;
 mod cb;
 mod cf;
+mod cn;
 mod co;
 mod ex;
 mod fb;
