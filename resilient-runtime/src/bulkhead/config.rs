@@ -71,13 +71,11 @@ impl BulkheadConfig {
     }
 
     /// Whether `other` asks for the same bulkhead.
-    #[allow(dead_code, reason = "for two functions that name one bulkhead")]
     pub(crate) fn agrees_with(&self, other: &Self) -> bool {
         self == other
     }
 
     /// In what they differ: `max_concurrent 3 and 5`.
-    #[allow(dead_code, reason = "for two functions that name one bulkhead")]
     pub(crate) fn differences(&self, other: &Self) -> Vec<String> {
         let rows = |config: &Self| {
             let Self { max_concurrent, max_queue, max_wait } = config;

@@ -110,13 +110,11 @@ impl RateLimitConfig {
     }
 
     /// Whether `other` asks for the same limiter.
-    #[allow(dead_code, reason = "for the registry of named limiters")]
     pub(crate) fn agrees_with(&self, other: &Self) -> bool {
         self.rows() == other.rows()
     }
 
     /// In what they differ: `rate 10 and 20`.
-    #[allow(dead_code, reason = "for the registry of named limiters")]
     pub(crate) fn differences(&self, other: &Self) -> Vec<String> {
         let pairs = self.rows().into_iter().zip(other.rows());
         pairs.filter(|(a, b)| a != b).map(|((key, a), (_, b))| format!("{key} {a} and {b}")).collect()
