@@ -1,0 +1,170 @@
+//! Attempts beside each other: the next one starts when those before it take too long.
+
+use std::future::{Future, poll_fn};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use super::{Concluded, End, Execution, Stage};
+use crate::clock::Moment;
+use crate::error::ResilienceError;
+use crate::event::EventKind;
+use crate::hedge::{Answer, HedgeDelay, Hedged, Judged};
+use crate::outcome::{Outcome, Verdict};
+use crate::policy::Hedging;
+use crate::reason::StopReason;
+use crate::site::PolicyRef;
+
+impl Execution {
+    /// Runs attempts beside each other, each a `lane`: the next one starts when those before it take too long. The first
+    /// good answer wins and the others are dropped; when all are bad, the first one's is the answer.
+    pub async fn hedge<T, F, Fut>(&mut self, mut lane: F) -> (Result<T, ResilienceError>, Concluded)
+    where
+        F: FnMut(Self) -> Fut,
+        Fut: Future<Output = (Result<T, ResilienceError>, Concluded)>,
+    {
+        self.asked = self.asked.saturating_add(1);
+        if let Some(breaker) = &self.policy.breaker
+            && self.policy.breaker_per_call
+            && self.ticket.is_none()
+        {
+            match breaker.acquire() {
+                Ok(ticket) => self.ticket = Some(ticket),
+                Err(refused) => {
+                    let end = self.record_refusal(&refused);
+                    return (Err(refused), Concluded { end, took: None });
+                }
+            }
+        }
+        let seed = Seed {
+            policy: self.policy.clone(),
+            // Each counts itself when it is admitted.
+            asked: self.asked - 1,
+            attempts: self.attempts,
+            deadline: self.deadline,
+            deadline_is_own: self.deadline_is_own,
+            paid: self.paid,
+        };
+        let policy = self.policy.clone();
+        let hedging = policy.hedge.as_ref();
+        let (delay, max_hedges) = hedging.map_or((Duration::MAX, 0), Hedging::plan);
+        let measured = hedging.filter(|hedging| hedging.delay == HedgeDelay::P95);
+        let began = if measured.is_some() { self.now() } else { Moment::NEVER };
+        let started = AtomicU32::new(0);
+        let mut before = began;
+        let race = Hedged::new(
+            delay,
+            max_hedges,
+            |number| {
+                let lane = lane(seed.lane(number, &mut before));
+                started.fetch_add(1, Ordering::Relaxed);
+                async {
+                    let (out, concluded) = lane.await;
+                    if concluded.end.is_before() {
+                        started.fetch_sub(1, Ordering::Relaxed);
+                    }
+                    (out, concluded)
+                }
+            },
+            || seed.has_time() && policy.pays_for_another(),
+        );
+        let mut race = std::pin::pin!(race);
+        let Self { attempts, stage, .. } = self;
+        let counted = Counted { attempts, started: &started };
+        let (out, concluded) = poll_fn(|cx| {
+            *stage = Stage::Running;
+            let polled = race.as_mut().poll(cx);
+            *stage = Stage::Waiting;
+            polled
+        })
+        .await;
+        drop(counted);
+        if let (Some(hedging), End::Succeeded) = (measured, concluded.end) {
+            hedging.latency.record(self.now().since(began));
+        }
+        (out, concluded)
+    }
+
+    /// Records how one attempt of a hedged call ended.
+    pub fn conclude<R>(
+        &mut self,
+        out: &Result<R, ResilienceError>,
+        judge: impl FnOnce(&R) -> Verdict,
+    ) -> Concluded {
+        let end = self.record(out, judge);
+        self.ended = Some(StopReason::Success);
+        Concluded { end, took: self.took() }
+    }
+
+    /// What follows from how the attempts of a hedged call ended; see [`Execution::settle`].
+    pub fn settle_hedged(&mut self, Concluded { end, took }: Concluded) -> Option<Duration> {
+        if let End::Succeeded = end {
+            self.return_ticket(Outcome::Success, took);
+            self.end(StopReason::Success);
+            return None;
+        }
+        self.go_on(end, took)
+    }
+}
+
+/// Adds the attempts of a race to its call's, also when it is dropped or panics.
+struct Counted<'c> {
+    attempts: &'c mut u32,
+    started: &'c AtomicU32,
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        *self.attempts = self.attempts.saturating_add(self.started.load(Ordering::Relaxed));
+    }
+}
+
+/// What the attempts of a hedged call begin with.
+#[derive(Debug)]
+struct Seed {
+    policy: PolicyRef,
+    asked: u32,
+    attempts: u32,
+    deadline: Moment,
+    deadline_is_own: bool,
+    paid: bool,
+}
+
+impl Seed {
+    /// The attempt `number` of those that run beside each other, from 0; the one before it began at `before`.
+    fn lane(&self, number: u32, before: &mut Moment) -> Execution {
+        let attempts = self.attempts.saturating_add(number);
+        if self.policy.context.events.could_be_heard() {
+            let now = self.policy.context.clock.now();
+            let after = now.since(std::mem::replace(before, now));
+            if number > 0 {
+                let kind = EventKind::HedgeStarted { attempt: attempts.saturating_add(1), after };
+                self.policy.context.events.tell(self.policy.operation, kind);
+            }
+        }
+        let mut lane = Execution::new(self.policy.clone(), self.deadline, self.deadline_is_own);
+        lane.asked = self.asked;
+        lane.attempts = attempts;
+        lane.paid = number > 0 || self.paid;
+        lane.is_lane = true;
+        lane
+    }
+
+    /// A function that cannot be cut off may outlive the deadline; no hedge starts then.
+    fn has_time(&self) -> bool {
+        self.deadline == Moment::NEVER || self.policy.context.clock.now() < self.deadline
+    }
+}
+
+impl<T> Answer for (Result<T, ResilienceError>, Concluded) {
+    fn judged(&self) -> Judged {
+        match self.1.end {
+            End::Succeeded => Judged::Good,
+            End::Failed(Verdict { retry: true, hint, .. }) => {
+                Judged::Bad { next_in: Some(hint.unwrap_or_default()) }
+            }
+            End::Failed(_) | End::OutOfTime { .. } => Judged::Final,
+            // The next one would be refused as well.
+            End::Refused { .. } => Judged::Bad { next_in: None },
+        }
+    }
+}
