@@ -1,17 +1,22 @@
 //! One runtime: a registry, a configuration, a clock, listeners. The process has one; a test's scope has its own.
 
+mod origins;
+mod parts;
+mod surroundings;
+
 use std::cell::RefCell;
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use once_cell::sync::Lazy;
 
-use crate::breaker::{Breaker, BreakerConfig};
-use crate::bulkhead::{BulkheadConfig, BulkheadCore};
-use crate::clock::Moment;
+pub(crate) use origins::{Origins, Understood};
+use parts::{Asked, BREAKERS, BUDGETS, BULKHEADS, Kind, Parts, RATE_LIMITERS, location};
+pub(crate) use surroundings::Surroundings;
+
+use crate::breaker::Breaker;
+use crate::bulkhead::BulkheadCore;
 use crate::context::Context;
 use crate::event::EventKind;
 use crate::family::Family;
@@ -20,16 +25,13 @@ use crate::hedge::Latency;
 use crate::policy::{Families, Hedging, Policy};
 #[cfg(feature = "reload")]
 use crate::profile::SettingsFile;
-use crate::profile::{
-    ConfigErrors, Conflict, Environment, Explanation, Parsed, Problem, Profiles, Request, Resolved, Settings,
-    Subject, check, resolve,
-};
-use crate::rate_limit::{RateLimitConfig, RateLimiterCore};
-use crate::registry::{BudgetSlot, Disagreement, Registry, Shared};
+use crate::profile::{ConfigErrors, Explanation, Problem, Request, Resolved, Subject, check, resolve};
+use crate::rate_limit::RateLimiterCore;
+use crate::registry::{BudgetSlot, Registry, Shared};
 use crate::retry::Budget;
-use crate::site::{Asking, PolicyRef, Site, Spec, sites};
+use crate::site::{Asking, PolicyRef, Site, sites};
+use crate::timeout::TimeoutMode;
 use crate::timeout::pool::{MAX_WORKERS, Pool};
-use crate::timeout::{Ambient, TimeoutMode, current_deadline};
 
 static PROCESS: Lazy<Runtime> = Lazy::new(|| Runtime::new(Context::system(), Origins::default(), true));
 
@@ -77,37 +79,6 @@ struct Inner {
 struct Policies {
     /// By site; the process's runtime keeps them in the sites themselves.
     scoped: HashMap<usize, Arc<Policy>>,
-}
-
-/// Where configuration comes from, and what was made of it.
-#[derive(Clone, Default)]
-pub(crate) struct Origins {
-    pub(crate) prefix: Option<String>,
-    /// Instead of the process's own: a scope's.
-    pub(crate) variables: Option<Vec<(String, String)>>,
-    pub(crate) profiles: BTreeMap<String, Settings>,
-    /// By operation; `*` is every operation.
-    pub(crate) overrides: BTreeMap<String, Settings>,
-    /// Somebody said that faults may be injected in a release build.
-    #[cfg(feature = "chaos")]
-    pub(crate) chaos_in_release: bool,
-    /// Read before it got here: whoever understands it holds a lock.
-    #[cfg(feature = "reload")]
-    pub(crate) file: Option<SettingsFile>,
-    /// Operations that are no annotated functions, with their kinds.
-    pub(crate) declared: BTreeSet<(&'static str, &'static str)>,
-    pub(crate) understood: Option<Arc<Understood>>,
-    /// Counts the changes. What was made from it before one is not kept.
-    pub(crate) changes: u64,
-}
-
-/// Configuration as it was read last.
-#[derive(Debug)]
-pub(crate) struct Understood {
-    read: Arc<Environment>,
-    profiles: Profiles,
-    environment: Parsed,
-    overrides: BTreeMap<String, Settings>,
 }
 
 impl Runtime {
@@ -583,220 +554,8 @@ fn key(site: &'static Site) -> usize {
     std::ptr::from_ref(site).addr()
 }
 
-impl fmt::Debug for Origins {
-    /// Variables may hold secrets: their number only.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { prefix, variables, profiles, overrides, .. } = self;
-        f.debug_struct("Origins")
-            .field("prefix", prefix)
-            .field("variables", &variables.as_ref().map(Vec::len))
-            .field("profiles", profiles)
-            .field("overrides", overrides)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Origins {
-    /// Files as they are now; variables are read when they are understood.
-    #[cfg_attr(not(feature = "reload"), expect(clippy::unused_self, reason = "there are no files"))]
-    pub(crate) fn read_again(&mut self) {
-        #[cfg(feature = "reload")]
-        if let Some(file) = &mut self.file {
-            *file = file.read_again();
-        }
-    }
-
-    /// All that is wrong, save what would be wrong without any variable and file as well.
-    fn problems_besides_code(&self) -> Result<(), ConfigErrors> {
-        // On trial, in runtimes of their own: nothing is made, changed or told.
-        let errors_of = |origins: Self| Runtime::new(Context::system(), origins, false).validate().err();
-        let Some(errors) = errors_of(self.clone()) else { return Ok(()) };
-        let mut in_code = Self {
-            variables: Some(Vec::new()),
-            #[cfg(feature = "reload")]
-            file: None,
-            ..self.clone()
-        };
-        in_code.understood = Some(Arc::new(in_code.understand()));
-        errors.besides(errors_of(in_code).as_ref())
-    }
-
-    fn understand(&self) -> Understood {
-        let environment = match &self.variables {
-            Some(pairs) => Environment::from_pairs(pairs.iter().cloned()),
-            None => Environment::from_process(),
-        };
-        self.understand_as_read(Arc::new(environment))
-    }
-
-    fn understand_as_read(&self, read: Arc<Environment>) -> Understood {
-        let mut profiles = Profiles::built_in();
-        for site in sites() {
-            profiles.declare(site.spec().operation_type);
-        }
-        for (_, kind) in &self.declared {
-            profiles.declare(kind);
-        }
-        for (kind, settings) in &self.profiles {
-            profiles.set(kind, settings.clone());
-        }
-        let declared = self.declared.iter().map(|(operation, _)| *operation);
-        let operations: Vec<_> = sites().map(Site::operation).chain(declared).collect();
-        #[cfg(feature = "reload")]
-        let of_file = self.file.as_ref().map(|file| profiles.read(file, &operations)).unwrap_or_default();
-        #[cfg(not(feature = "reload"))]
-        let of_file = Vec::new();
-        let mut environment = read.parse(self.prefix.as_deref(), &profiles, &operations);
-        environment.problems.extend(of_file);
-        #[cfg(feature = "chaos")]
-        let environment = environment.with_chaos(self.chaos_in_release);
-        Understood { read, profiles, environment, overrides: self.overrides.clone() }
-    }
-}
-
 /// Which operation it is about, and the sentence.
 pub(crate) type Report = (&'static str, String);
-
-/// One kind of shared part: which of them a function names, and what it asks of it.
-struct Kind<C> {
-    name_of: fn(&Spec, &'static str) -> Option<&'static str>,
-    config_of: fn(&Spec, &Resolved) -> C,
-}
-
-const BREAKERS: Kind<BreakerConfig> = Kind { name_of: Spec::breaker_name_of, config_of: breaker_config };
-const RATE_LIMITERS: Kind<RateLimitConfig> =
-    Kind { name_of: Spec::rate_limit_name_of, config_of: rate_limit_config };
-const BULKHEADS: Kind<BulkheadConfig> = Kind { name_of: Spec::bulkhead_name_of, config_of: bulkhead_config };
-const BUDGETS: Kind<Budget> =
-    Kind { name_of: Spec::budget_name_of, config_of: |_, resolved| resolved.budget };
-
-impl<C> Kind<C> {
-    fn name(&self, site: &'static Site) -> Option<&'static str> {
-        (self.name_of)(site.spec(), site.operation())
-    }
-
-    /// Of all functions that name it, the one whose settings it gets: the first in the source, so that it does not
-    /// depend on who is called first. `None` where that is the one that asks.
-    fn owner(&self, name: &'static str, asking: &Asking<'_>) -> Option<&'static Site> {
-        sites()
-            .filter(|site| self.name(site) == Some(name))
-            .min_by_key(|site| (site.spec().file, site.spec().line))
-            .filter(|owner| !std::ptr::eq(owner.spec(), asking.spec))
-    }
-}
-
-/// Gets the shared parts of one policy.
-struct Parts<'a> {
-    runtime: &'a Runtime,
-    asking: &'a Asking<'a>,
-    resolved: &'a Resolved,
-    reports: &'a mut Vec<Report>,
-}
-
-impl Parts<'_> {
-    fn get<T: Shared>(&mut self, registry: &Registry<T>, kind: &Kind<T::Config>) -> Option<Arc<T>> {
-        if self.asking.spec.is_keyed { None } else { self.any(registry, kind) }
-    }
-
-    /// One per key.
-    fn family<T: Shared>(
-        &mut self,
-        registry: &Registry<Family<T>>,
-        kind: &Kind<T::Config>,
-    ) -> Option<Arc<Family<T>>> {
-        if self.asking.spec.is_keyed { self.any(registry, kind) } else { None }
-    }
-
-    fn any<T: Shared>(&mut self, registry: &Registry<T>, kind: &Kind<T::Config>) -> Option<Arc<T>> {
-        let Self { runtime, asking, resolved, reports } = self;
-        let (spec, context) = (asking.spec, runtime.context());
-        let name = (kind.name_of)(spec, asking.operation)?;
-        if let Some(owner) = kind.owner(name, asking)
-            && owner.spec().is_keyed == spec.is_keyed
-        {
-            let owner = owner.asking();
-            let config = (kind.config_of)(owner.spec, &runtime.resolve(&owner));
-            registry.get_or_make(name, config, location(owner.spec), context);
-        }
-        let config = (kind.config_of)(spec, resolved);
-        let (part, disagreement) = registry.get_or_make(name, config, location(spec), context);
-        reports.extend(disagreement.map(|it| (name, conflict(it).to_string())));
-        Some(part)
-    }
-}
-
-/// Who asked for what under which name, in the order of the source.
-struct Asked<'a, T: Shared> {
-    kind: &'a Kind<T::Config>,
-    by_name: BTreeMap<&'static str, (T::Config, String)>,
-}
-
-impl<'a, T: Shared> Asked<'a, T> {
-    fn new(kind: &'a Kind<T::Config>) -> Self {
-        Self { kind, by_name: BTreeMap::new() }
-    }
-
-    /// The conflict with whoever asked first, if there is one.
-    fn ask(&mut self, asking: &Asking<'_>, resolved: &Resolved) -> Option<Conflict> {
-        let name = (self.kind.name_of)(asking.spec, asking.operation)?;
-        let (config, at) = ((self.kind.config_of)(asking.spec, resolved), location(asking.spec));
-        let (first, first_at) = match self.by_name.entry(name) {
-            Entry::Vacant(vacant) => {
-                vacant.insert((config, at));
-                return None;
-            }
-            Entry::Occupied(first) => first.into_mut(),
-        };
-        let differ = !T::agree(first, &config);
-        differ.then(|| Conflict::new(T::KIND, name, first_at.as_str(), at, T::differences(first, &config)))
-    }
-}
-
-fn location(spec: &Spec) -> String {
-    format!("{}:{}", spec.file, spec.line)
-}
-
-fn breaker_config(spec: &Spec, resolved: &Resolved) -> BreakerConfig {
-    let mut config = BreakerConfig::new()
-        .failure_threshold(resolved.failure_threshold)
-        .success_threshold(resolved.success_threshold)
-        .recovery_timeout(resolved.recovery_timeout)
-        .window(resolved.window)
-        .min_calls(resolved.min_calls)
-        .half_open_max_calls(resolved.half_open_max_calls)
-        .recovery_backoff(resolved.recovery_backoff)
-        .recovery_jitter(resolved.recovery_jitter)
-        .critical(spec.critical);
-    config.failure_rate = resolved.failure_rate;
-    config.slow_call_rate = resolved.slow_call_rate;
-    config.slow_call_duration = resolved.slow_call_duration.filter(|_| resolved.slow_call_rate.is_some());
-    config.max_recovery_timeout = resolved.max_recovery_timeout;
-    let attempt = (spec.layers.timeout && resolved.enable_timeout).then_some(resolved.timeout);
-    let lease = attempt.map_or(resolved.recovery_timeout, |timeout| {
-        timeout.saturating_mul(2).max(resolved.recovery_timeout)
-    });
-    config.probe_lease(lease)
-}
-
-fn rate_limit_config(_: &Spec, resolved: &Resolved) -> RateLimitConfig {
-    RateLimitConfig::new(resolved.rate_limit_rate)
-        .per(resolved.rate_limit_per)
-        .burst(resolved.rate_limit_burst)
-        .max_wait(resolved.rate_limit_max_wait)
-        .algorithm(resolved.rate_limit_algorithm)
-}
-
-fn bulkhead_config(_: &Spec, resolved: &Resolved) -> BulkheadConfig {
-    let mut config = BulkheadConfig::new().max_concurrent(resolved.bulkhead_max_concurrent);
-    config.max_queue = resolved.bulkhead_max_queue;
-    config.max_wait = resolved.bulkhead_max_wait;
-    config
-}
-
-fn conflict(disagreement: Disagreement) -> Conflict {
-    let Disagreement { kind, name, origins: [first, second], differences } = disagreement;
-    Conflict::new(kind, name, first, second, differences)
-}
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Nothing of the user runs under these locks.
@@ -824,37 +583,5 @@ pub(crate) struct Announced;
 impl Drop for Announced {
     fn drop(&mut self) {
         SCOPES.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// What a body that moves to a worker thread must find there: scope, deadline, span, tokio runtime.
-#[derive(Debug)]
-pub(crate) struct Surroundings {
-    scope: Option<Runtime>,
-    deadline: Moment,
-    tokio: Option<tokio::runtime::Handle>,
-    dispatch: tracing::Dispatch,
-    span: tracing::Span,
-}
-
-impl Surroundings {
-    pub(crate) fn capture() -> Self {
-        let scope = if scopes_are_active() { SCOPE.with_borrow(Clone::clone) } else { None };
-        Self {
-            scope,
-            deadline: current_deadline(),
-            tokio: tokio::runtime::Handle::try_current().ok(),
-            dispatch: tracing::dispatcher::get_default(Clone::clone),
-            span: tracing::Span::current(),
-        }
-    }
-
-    /// Runs `body` in them, with the deadline `until` besides.
-    pub(crate) fn within<R>(self, until: Moment, body: impl FnOnce() -> R) -> R {
-        let Self { scope, deadline, tokio, dispatch, span } = self;
-        let _scope = scope.as_ref().map(Runtime::enter);
-        let _deadline = Ambient::enter(until.min(deadline));
-        let _tokio = tokio.as_ref().map(tokio::runtime::Handle::enter);
-        tracing::dispatcher::with_default(&dispatch, || span.in_scope(body))
     }
 }
