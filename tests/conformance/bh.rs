@@ -1,4 +1,4 @@
-//! BH: bulkheads.
+//! BH: bulkheads: in the hand, written on a function, part of an operation made in code.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -10,9 +10,97 @@ use std::time::Duration;
 use resilient::testing::Scope;
 use resilient::{
     Bulkhead, BulkheadConfig, BulkheadPermit, BulkheadSnapshot, ErrorKind, EventKind, ResilienceError,
+    ResilientOperation, Settings,
 };
 
-use crate::support::{Fault, paused, span};
+use crate::support::{paused, span};
+
+type Answer<T> = Result<T, ResilienceError>;
+
+#[resilient::bulkhead(name = "bulkhead", operation_name = "bh_written")]
+fn written<T>(work: impl Fn() -> Answer<T>) -> Answer<T> {
+    work()
+}
+
+#[resilient::bulkhead(name = "bulkhead", operation_name = "bh_written_later")]
+async fn written_later<T>(work: impl AsyncFn() -> Answer<T>) -> Answer<T> {
+    work().await
+}
+
+/// What guards a call.
+#[derive(Clone, Copy, Debug)]
+enum By {
+    Hand,
+    Attribute,
+    Operation,
+}
+
+/// A bulkhead and calls that it guards.
+struct Guard<'s> {
+    by: By,
+    scope: &'s Scope,
+    slots: Bulkhead,
+    operation: ResilientOperation,
+}
+
+impl<'s> Guard<'s> {
+    /// Call it within `scope`.
+    fn new(by: By, scope: &'s Scope, config: BulkheadConfig) -> Self {
+        let slots = match by {
+            By::Attribute => resilient::bulkhead("bulkhead").expect("the annotated functions'"),
+            By::Hand | By::Operation => bulkhead(config),
+        };
+        let operation = ResilientOperation::builder("bh_operation").with_bulkhead(slots.clone()).build();
+        Self { by, scope, slots, operation: operation.expect("a legal name") }
+    }
+
+    fn call<T>(&self, work: impl Fn() -> Answer<T>) -> Answer<T> {
+        match self.by {
+            By::Hand => self.slots.call(work),
+            By::Attribute => written(work),
+            By::Operation => self.operation.call(work),
+        }
+    }
+
+    async fn call_async<T>(&self, work: impl AsyncFn() -> Answer<T>) -> Answer<T> {
+        match self.by {
+            By::Hand => self.slots.call_async(work).await,
+            By::Attribute => written_later(work).await,
+            By::Operation => self.operation.call_async(|| work()).await,
+        }
+    }
+}
+
+/// The scope in which the annotated functions' bulkhead is as `config` says.
+fn scope_of(config: &BulkheadConfig) -> Scope {
+    let said = bulkhead(config.clone()).snapshot();
+    let settings = Settings::new().bulkhead_max_concurrent(said.max_concurrent);
+    let settings = said.max_queue.into_iter().fold(settings, Settings::bulkhead_max_queue);
+    let settings = said.max_wait.into_iter().fold(settings, Settings::bulkhead_max_wait);
+    Scope::builder().settings("bh_written", settings.clone()).settings("bh_written_later", settings).build()
+}
+
+/// Checks calls guarded in each way, on a thread.
+fn each(config: &BulkheadConfig, check: impl Fn(&Guard<'_>)) {
+    for by in [By::Hand, By::Attribute, By::Operation] {
+        println!("{by:?}");
+        let scope = scope_of(config);
+        let _inside = scope.enter();
+        check(&Guard::new(by, &scope, config.clone()));
+    }
+}
+
+/// Checks calls guarded in each way, on a task.
+fn each_async(config: &BulkheadConfig, mut check: impl AsyncFnMut(&Guard<'_>)) {
+    for by in [By::Hand, By::Attribute, By::Operation] {
+        println!("{by:?}, async");
+        paused(async || {
+            let scope = scope_of(config);
+            let _inside = scope.enter();
+            check(&Guard::new(by, &scope, config.clone())).await;
+        });
+    }
+}
 
 fn bulkhead(config: BulkheadConfig) -> Bulkhead {
     Bulkhead::new("bulkhead", config).expect("a legal name")
@@ -38,6 +126,13 @@ fn poll<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
+/// What a future that need not wait comes to.
+#[track_caller]
+fn ready<F: Future>(future: F) -> F::Output {
+    let Poll::Ready(output) = poll(pin!(future)) else { panic!("it waits") };
+    output
+}
+
 /// `count` calls that wait.
 #[track_caller]
 fn queue(bulkhead: &Bulkhead, count: usize) -> Vec<Waiting<'_>> {
@@ -61,68 +156,69 @@ fn served(waiting: &mut [Waiting<'_>]) -> Vec<BulkheadPermit> {
 // What was permitted and finished is counted, not told; a refusal is both.
 #[test]
 fn bh_001_slots_are_taken_refused_and_given_back() {
-    let scope = Scope::new();
-    let _inside = scope.enter();
-    let bulkhead = bulkhead(at_once(2).max_wait(Duration::ZERO));
-    let available = || bulkhead.snapshot().available;
-    let (first, second) = (bulkhead.try_acquire().unwrap(), bulkhead.acquire_blocking().unwrap());
-    assert_eq!(available(), 0);
-    assert_full(bulkhead.acquire_blocking());
-    drop(first);
-    assert_eq!(available(), 1);
-    drop(second);
-    assert_eq!(available(), 2);
-    let _third = bulkhead.acquire_blocking().unwrap();
-    let now = bulkhead.snapshot();
-    assert_eq!((now.accepted_calls, now.rejected_calls, now.active_count), (3, 1, 1));
-    let events = scope.events();
-    assert_eq!((events.len(), events[0].operation), (1, "bulkhead"));
-    let kind = &events[0].kind;
-    assert!(matches!(kind, EventKind::Refused { kind: ErrorKind::BulkheadFull, retry_after: None }));
+    each(&at_once(2).max_wait(Duration::ZERO), |guard| {
+        let available = || guard.slots.snapshot().available;
+        let second = || {
+            assert_eq!(available(), 0);
+            assert_full(guard.call(|| Ok(())));
+            Ok(())
+        };
+        let first = || {
+            guard.call(second)?;
+            assert_eq!(available(), 1);
+            Ok(())
+        };
+        guard.call(first).unwrap();
+        assert_eq!(available(), 2);
+        guard.call(|| Ok(())).unwrap();
+        let now = guard.slots.snapshot();
+        assert_eq!((now.accepted_calls, now.rejected_calls, now.active_count), (3, 1, 0));
+        let kinds = guard.scope.events().into_iter().map(|event| event.kind);
+        let full = EventKind::Refused { kind: ErrorKind::BulkheadFull, retry_after: None };
+        let full = |kind: &EventKind| format!("{kind:?}") == format!("{full:?}");
+        assert_eq!(kinds.filter(full).count(), 1);
+    });
 }
 
 #[test]
 fn bh_002_a_call_that_waits_is_refused_when_its_wait_is_over() {
     let config = at_once(1).max_wait(span("50ms"));
-    paused(async || {
-        let bulkhead = bulkhead(config.clone());
-        let _taken = fill(&bulkhead);
-        let scope = Scope::new();
-        let refused = bulkhead.acquire().await.unwrap_err();
-        assert_eq!(scope.clock().elapsed().as_millis(), 50);
+    let refused = |guard: &Guard<'_>, refused: ResilienceError| {
         assert_eq!(refused.to_string(), "bulkhead 'bulkhead' is full: 1 call runs; waited 50 ms");
-        assert_eq!(bulkhead.waiting_count(), 0);
+        assert_eq!((guard.scope.clock().elapsed().as_millis(), guard.slots.waiting_count()), (50, 0));
+    };
+    each(&config, |guard| {
+        let _taken = fill(&guard.slots);
+        refused(guard, guard.call(|| Ok(())).unwrap_err());
     });
-    let scope = Scope::new();
-    let _inside = scope.enter();
-    let bulkhead = bulkhead(config.clone());
-    let _taken = fill(&bulkhead);
-    assert_full(bulkhead.acquire_blocking());
-    assert_eq!((scope.clock().elapsed(), bulkhead.waiting_count()), (span("50ms"), 0));
+    each_async(&config, async |guard| {
+        let _taken = fill(&guard.slots);
+        refused(guard, guard.call_async(async || Ok(())).await.unwrap_err());
+    });
 }
 
 #[test]
 fn bh_003_without_slots_every_call_is_refused_at_once() {
-    let bulkhead = bulkhead(at_once(0).max_queue(5).max_wait(span("1h")));
-    assert_full(bulkhead.try_acquire());
-    assert_full(bulkhead.acquire_blocking());
-    let Poll::Ready(entered) = poll(pin!(bulkhead.acquire())) else { panic!("it waits") };
-    assert_full(entered);
+    let config = at_once(0).max_queue(5).max_wait(span("1h"));
+    each(&config, |guard| {
+        assert_full(guard.slots.try_acquire());
+        assert_full(guard.call(|| Ok(())));
+        assert_eq!(guard.scope.clock().elapsed(), Duration::ZERO);
+    });
+    each_async(&config, async |guard| assert_full(ready(guard.call_async(async || Ok(())))));
 }
 
 // A wait is cancelled by dropping it; then no code is left that could be told.
 #[test]
 fn bh_004_a_wait_that_is_cancelled_is_over_at_once() {
-    paused(async || {
-        let bulkhead = bulkhead(at_once(1).max_wait(span("2s")));
-        let taken = bulkhead.try_acquire().unwrap();
-        let scope = Scope::new();
-        let waiting = tokio::time::timeout(span("100ms"), bulkhead.acquire());
+    each_async(&at_once(1).max_wait(span("2s")), async |guard| {
+        let taken = guard.slots.try_acquire().unwrap();
+        let waiting = tokio::time::timeout(span("100ms"), guard.call_async(async || Ok(())));
         assert!(waiting.await.is_err());
-        assert_eq!((scope.clock().elapsed(), bulkhead.waiting_count()), (span("100ms"), 0));
-        assert_eq!(bulkhead.snapshot().rejected_calls, 0);
+        assert_eq!((guard.scope.clock().elapsed(), guard.slots.waiting_count()), (span("100ms"), 0));
+        assert_eq!(guard.slots.snapshot().rejected_calls, 0);
         drop(taken);
-        assert_eq!(fill(&bulkhead).len(), 1);
+        guard.call_async(async || Ok(())).await.unwrap();
     });
 }
 
@@ -166,13 +262,28 @@ fn bh_006_more_slots_are_given_to_those_who_wait() {
 #[test]
 fn bh_008_each_call_that_ends_lets_one_in() {
     for limit in [3, 10] {
-        let bulkhead = bulkhead(at_once(limit));
-        let mut running = fill(&bulkhead);
-        assert_eq!(running.len(), limit as usize);
-        assert_full(bulkhead.acquire_blocking());
-        running.pop();
-        running.push(bulkhead.acquire_blocking().unwrap());
-        assert_full(bulkhead.acquire_blocking());
+        each(&at_once(limit), |guard| {
+            let mut running = fill(&guard.slots);
+            assert_eq!(running.len(), limit as usize);
+            assert_full(guard.call(|| Ok(())));
+            running.pop();
+            guard
+                .call(|| {
+                    assert_full(guard.call(|| Ok(())));
+                    Ok(())
+                })
+                .unwrap();
+        });
+        each_async(&at_once(limit), async |guard| {
+            let call = || Box::pin(guard.call_async(async || std::future::pending::<Answer<()>>().await));
+            let mut running: Vec<_> = (0..limit).map(|_| call()).collect();
+            assert!(running.iter_mut().all(|call| poll(call.as_mut()).is_pending()));
+            assert_full(ready(call()));
+            running.pop();
+            let mut another = call();
+            assert!(poll(another.as_mut()).is_pending());
+            assert_full(ready(call()));
+        });
     }
 }
 
@@ -203,10 +314,7 @@ fn bh_010_one_that_waits_begins_for_each_that_ends() {
         let mut running = fill(&bulkhead);
         assert_eq!(running.len(), limit as usize);
         let mut waiting = queue(&bulkhead, room as usize);
-        let overflows = |bulkhead: &Bulkhead| {
-            let Poll::Ready(entered) = poll(pin!(bulkhead.acquire())) else { panic!("it waits") };
-            assert_full(entered);
-        };
+        let overflows = |bulkhead: &Bulkhead| assert_full(ready(bulkhead.acquire()));
         assert!(served(&mut waiting).is_empty());
         overflows(&bulkhead);
         running.pop();
@@ -242,17 +350,16 @@ impl Gauge {
 fn bh_012_under_pressure_no_call_too_many_runs_and_every_other_is_refused() {
     const BURSTS: u32 = 4;
     for (config, least) in [(at_once(5), 5), (at_once(5).max_queue(5), 10)] {
-        paused(async || {
-            let bulkhead = bulkhead(config.clone());
+        each_async(&config, async |guard| {
             let gauge = Gauge::default();
             let call = || async {
                 let work = async || {
                     gauge.begin();
                     tokio::time::sleep(span("50ms")).await;
                     gauge.end();
-                    Ok::<_, ResilienceError>(())
+                    Ok(())
                 };
-                bulkhead.call_async(work).await
+                guard.call_async(work).await
             };
             let (mut calls, mut refused) = (Vec::new(), 0);
             for _ in 0..BURSTS {
@@ -279,14 +386,15 @@ fn bh_012_under_pressure_no_call_too_many_runs_and_every_other_is_refused() {
             assert_eq!(gauge.most.into_inner(), 5);
             assert!(ended >= least, "{ended} of at least {least}");
             assert_eq!(ended + refused, BURSTS * 100);
-            let after = bulkhead.snapshot();
+            let after = guard.slots.snapshot();
             assert_eq!((after.active_count, after.waiting_count, after.max_active_count), (0, 0, 5));
             assert_eq!((after.accepted_calls, after.rejected_calls), (ended.into(), refused.into()));
         });
     }
 }
 
-// In the hand: handles on one bulkhead share it, one made anew shares nothing, not even by name.
+// In the hand: handles on one bulkhead share it, one made anew shares nothing, not even by name. Of a type: its instances
+// share what a function of it has, and no other function does.
 #[test]
 fn bh_013_handles_on_one_bulkhead_share_its_slots() {
     let first = bulkhead(at_once(1));
@@ -296,80 +404,101 @@ fn bh_013_handles_on_one_bulkhead_share_its_slots() {
     drop(other.try_acquire().unwrap());
 }
 
+struct Service;
+
+#[resilient::bulkhead(max_concurrent = 1)]
+impl Service {
+    fn one<T>(&self, work: impl Fn() -> Answer<T>) -> Result<T, ResilienceError> {
+        work()
+    }
+
+    fn other<T>(&self, work: impl Fn() -> Answer<T>) -> Result<T, ResilienceError> {
+        work()
+    }
+}
+
+#[test]
+fn bh_013_instances_share_the_slots_of_a_function_of_their_type() {
+    let scope = Scope::new();
+    let _inside = scope.enter();
+    let within = || {
+        assert_full(Service.one(|| Ok(())));
+        Service.other(|| Ok(()))
+    };
+    Service.one(within).unwrap();
+}
+
 #[test]
 fn bh_014_a_call_runs_when_a_slot_comes_back_while_it_waits() {
-    let config = || at_once(2).max_wait(span("1s"));
-    paused(async || {
-        let bulkhead = bulkhead(config());
-        let running = fill(&bulkhead);
+    each_async(&at_once(2).max_wait(span("1s")), async |guard| {
+        let running = fill(&guard.slots);
         let release = async {
             tokio::time::sleep(span("200ms")).await;
             drop(running);
         };
-        let scope = Scope::new();
         let executions = AtomicU32::new(0);
-        let call = bulkhead.call_async(async || {
+        let call = guard.call_async(async || {
             executions.fetch_add(1, Ordering::Relaxed);
-            Ok::<_, Fault>("value")
+            Ok("value")
         });
         let (value, ()) = tokio::join!(call, release);
-        assert_eq!((value.unwrap(), scope.clock().elapsed()), ("value", span("200ms")));
-        assert_eq!(executions.into_inner(), 1);
-        assert_eq!(bulkhead.active_count(), 0);
+        assert_eq!((value.unwrap(), guard.scope.clock().elapsed()), ("value", span("200ms")));
+        assert_eq!((executions.into_inner(), guard.slots.active_count()), (1, 0));
     });
-    let bulkhead = bulkhead(config().max_wait(span("1m")));
-    let running = fill(&bulkhead);
-    thread::scope(|threads| {
-        let call = threads.spawn(|| bulkhead.call(|| Ok::<_, Fault>("value")));
-        while bulkhead.waiting_count() == 0 {
-            thread::yield_now();
-        }
-        drop(running);
-        assert_eq!(call.join().unwrap().unwrap(), "value");
+    // On a thread another gives the slot back: no clock says when.
+    each(&at_once(2).max_queue(1), |guard| {
+        let running = fill(&guard.slots);
+        let slots = guard.slots.clone();
+        thread::scope(|threads| {
+            threads.spawn(move || {
+                while slots.waiting_count() == 0 {
+                    thread::yield_now();
+                }
+                drop(running);
+            });
+            assert_eq!(guard.call(|| Ok("value")).unwrap(), "value");
+        });
+        assert_eq!(guard.slots.active_count(), 0);
     });
-    assert_eq!(bulkhead.active_count(), 0);
 }
 
 #[test]
 fn bh_015_a_tiny_wait_does_not_refuse_a_free_slot() {
-    let bulkhead = bulkhead(at_once(1).max_wait(Duration::from_nanos(1)));
-    assert_eq!(bulkhead.call(|| Ok::<_, ResilienceError>(1)).unwrap(), 1);
-    assert_eq!(paused(async || bulkhead.call_async(async || Ok::<_, ResilienceError>(2)).await).unwrap(), 2);
+    let config = at_once(1).max_wait(Duration::from_nanos(1));
+    each(&config, |guard| assert_eq!(guard.call(|| Ok(1)).unwrap(), 1));
+    each_async(&config, async |guard| assert_eq!(guard.call_async(async || Ok(2)).await.unwrap(), 2));
 }
 
 #[test]
 fn bh_016_a_call_whose_wait_is_over_is_never_made() {
-    let bulkhead = bulkhead(at_once(2).max_wait(span("20ms")));
-    let _taken = fill(&bulkhead);
-    let executions = AtomicU32::new(0);
-    let work = || {
-        executions.fetch_add(1, Ordering::Relaxed);
-        Ok(())
-    };
-    assert_full(bulkhead.call(work));
-    paused(async || assert_full(bulkhead.call_async(async || work()).await));
-    assert_eq!(executions.into_inner(), 0);
+    let config = at_once(2).max_wait(span("20ms"));
+    each(&config, |guard| {
+        let _taken = fill(&guard.slots);
+        assert_full(guard.call(|| -> Answer<()> { panic!("not called") }));
+    });
+    each_async(&config, async |guard| {
+        let _taken = fill(&guard.slots);
+        assert_full(guard.call_async(async || -> Answer<()> { panic!("not called") }).await);
+    });
 }
 
 // Waits of no time are not counted among the waits: those who waited are two of the four.
 #[test]
 fn bh_017_it_counts_who_runs_who_waits_and_how_long() {
-    paused(async || {
-        let scope = Scope::new();
-        let bulkhead = scope.run(async { bulkhead(at_once(2).max_queue(2)) }).await;
+    each_async(&at_once(2).max_queue(2), async |guard| {
         let work = async || {
             tokio::time::sleep(span("1s")).await;
-            Ok::<_, ResilienceError>(())
+            Ok(())
         };
-        let mut calls: Vec<_> = (0..4).map(|_| Box::pin(bulkhead.call_async(work))).collect();
+        let mut calls: Vec<_> = (0..4).map(|_| Box::pin(guard.call_async(work))).collect();
         assert!(calls.iter_mut().all(|call| poll(call.as_mut()).is_pending()));
-        assert_full(bulkhead.call_async(work).await);
-        let during = bulkhead.snapshot();
+        assert_full(guard.call_async(work).await);
+        let during = guard.slots.snapshot();
         assert_eq!((during.active_count, during.waiting_count, during.rejected_calls), (2, 2, 1));
         let [a, b, c, d] = calls.try_into().unwrap_or_else(|_| unreachable!());
         let (a, b, c, d) = tokio::join!(a, b, c, d);
         assert_eq!([a, b, c, d].iter().filter(|ended| ended.is_ok()).count(), 4);
-        let after = bulkhead.snapshot();
+        let after = guard.slots.snapshot();
         assert_eq!((after.active_count, after.accepted_calls, after.rejected_calls), (0, 4, 1));
         assert_eq!((after.waited_calls, after.max_active_count), (2, 2));
         assert!((2.0..2.1).contains(&after.total_wait), "{after:?}");
