@@ -23,10 +23,10 @@ pub use resilient_runtime::{
     ResilienceError, ResilienceHealth, ResilientOperation, RetryBudget, RetryPolicy, Returning, Row,
     ServiceHealth, ServiceMetrics, ServiceStatistics, ServiceThresholds, Settings, Skipped, Source, State,
     StopReason, Subscription, Takes, TimeInStates, TimeoutPolicy, TripReason, UnknownBreaker,
-    UnknownOperation, UnknownService, Window, WindowSnapshot, WithDeadline, WorkerThreads, WorstCase,
-    breaker, breakers, builder, bulkhead, explain, init, keyed_breaker, keyed_breakers, operations,
-    rate_limiter, reload, reset_resilience_state, resilience_health, resilient_context, service_health,
-    skipped, subscribe, testing, validate,
+    UnknownBulkhead, UnknownOperation, UnknownRateLimiter, UnknownService, Window, WindowSnapshot,
+    WithDeadline, WorkerThreads, WorstCase, breaker, breakers, builder, bulkhead, explain, init,
+    keyed_breaker, keyed_breakers, operations, rate_limiter, reload, reset_resilience_state,
+    resilience_health, resilient_context, service_health, skipped, subscribe, testing, validate,
 };
 #[cfg(feature = "reload")]
 #[doc(inline)]

@@ -184,6 +184,7 @@ impl fmt::Display for EventKind {
                     None => Ok(()),
                 }
             }
+            Self::Finished { attempts: 1, reason } => write!(f, "finished after 1 attempt: {reason}"),
             Self::Finished { attempts, reason } => write!(f, "finished after {attempts} attempts: {reason}"),
             Self::FallbackUsed => f.write_str("the fallback answers"),
             Self::Transition { breaker, from, to, reason, .. } => {
