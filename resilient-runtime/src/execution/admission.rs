@@ -48,7 +48,9 @@ impl Execution {
     pub(super) fn reserve(&self) -> Result<Option<(Duration, Arc<RateLimiterCore>)>, ResilienceError> {
         let Some(limiter) = &self.policy.rate_limiter else { return Ok(None) };
         let cut_at = self.cut_at();
-        let left = (cut_at != Moment::NEVER).then(|| cut_at.since(self.now()));
+        // A permit that comes with the deadline's end comes too late.
+        let instant = Duration::from_nanos(1);
+        let left = (cut_at != Moment::NEVER).then(|| cut_at.since(self.now()).saturating_sub(instant));
         let wait = limiter.reserve_within(left)?;
         Ok((!wait.is_zero()).then(|| (wait, Arc::clone(limiter))))
     }
