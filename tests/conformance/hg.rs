@@ -1,12 +1,16 @@
-//! HG: hedging, with the policy object; the attributes' `hedge` runs the same race.
+//! HG: hedging. What a `Hedge` does with a script, an annotated function and an operation made in code do with it too.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, pending};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use resilient::testing::Scope;
-use resilient::{Class, EventKind, Hedge, HedgeDelay, ResilienceError};
+use resilient::{
+    Class, EventKind, Hedge, HedgeDelay, ResilienceError, ResilientOperation, RetryPolicy, Settings,
+    resilient,
+};
 use tokio::time::sleep;
 
 use crate::calls::{ms, secs};
@@ -16,10 +20,13 @@ type Answer = Result<&'static str, &'static str>;
 /// What one attempt does: answers after a time.
 type Attempt = (Duration, Answer);
 
+/// Whether an answer is bad, and what a further attempt could do about it.
+type Judge = Arc<dyn Fn(&Answer) -> Option<Class> + Send + Sync>;
+
 /// An operation played by a script, attempt by attempt; a further attempt never answers.
-#[derive(Debug, Default)]
 struct Script {
     attempts: Vec<Attempt>,
+    judge: Judge,
     /// How long after the first each attempt was started.
     starts: RefCell<Vec<Duration>>,
     /// Attempts that ended by being dropped.
@@ -38,8 +45,9 @@ impl Drop for Running {
 }
 
 impl Script {
-    fn new(attempts: impl IntoIterator<Item = Attempt>) -> Self {
-        Self { attempts: attempts.into_iter().collect(), ..Self::default() }
+    fn new(attempts: &[Attempt], judge: Judge) -> Self {
+        let (starts, dropped) = (RefCell::default(), Rc::default());
+        Self { attempts: attempts.to_vec(), judge, starts, dropped }
     }
 
     async fn run(&self, scope: &Scope) -> Answer {
@@ -69,7 +77,39 @@ fn hedges(scope: &Scope) -> usize {
     scope.events().iter().filter(|event| started(&event.kind)).count()
 }
 
-/// Plays `attempts` through a hedge.
+/// A bad answer as the error of a guarded function.
+#[derive(Debug)]
+struct Bad(&'static str);
+
+impl From<ResilienceError> for Bad {
+    fn from(_: ResilienceError) -> Self {
+        Self("refused")
+    }
+}
+
+#[resilient(
+    operation_name = "hg_written",
+    hedge(delay = "p95"),
+    idempotent = true,
+    max_attempts = 1,
+    enable_timeout = false,
+    enable_circuit_breaker = false,
+    failure_if = |answer: &&'static str| (script.judge)(&Ok(answer)).is_some(),
+    retry_if = |error: &Bad| (script.judge)(&Err(error.0)) == Some(Class::Transient),
+)]
+async fn written(script: &Script, scope: &Scope) -> Result<&'static str, Bad> {
+    script.run(scope).await.map_err(Bad)
+}
+
+/// What hedges the calls.
+#[derive(Clone, Copy, Debug)]
+enum By {
+    Hand,
+    Attribute,
+    Operation,
+}
+
+/// Plays `attempts`, of which the errors are bad, through a hedge.
 async fn played(
     delay: impl Into<HedgeDelay>,
     max_hedges: u32,
@@ -78,24 +118,64 @@ async fn played(
     judged(delay, max_hedges, attempts, |answer| answer.is_err().then_some(Class::Transient)).await
 }
 
+/// Plays `attempts` through a hedge, and checks that they come to the same however it was asked for.
 async fn judged(
     delay: impl Into<HedgeDelay>,
     max_hedges: u32,
     attempts: impl IntoIterator<Item = Attempt>,
-    judge: impl Fn(&Answer) -> Option<Class>,
+    judge: impl Fn(&Answer) -> Option<Class> + Send + Sync + 'static,
 ) -> (Answer, Script, Scope) {
-    let (scope, script) = (Scope::new(), Script::new(attempts));
+    let (delay, judge): (_, Judge) = (delay.into(), Arc::new(judge));
+    let attempts: Vec<_> = attempts.into_iter().collect();
+    let seen = |(answer, script, scope): &(Answer, Script, Scope)| {
+        (*answer, script.starts(), script.dropped.get(), scope.clock().elapsed())
+    };
+    let in_hand = played_by(By::Hand, delay, max_hedges, &attempts, &judge).await;
+    // No hedges at all are no layer.
+    if max_hedges > 0 {
+        let expected = seen(&in_hand);
+        for by in [By::Attribute, By::Operation] {
+            assert_eq!(seen(&played_by(by, delay, max_hedges, &attempts, &judge).await), expected, "{by:?}");
+        }
+    }
+    played_by(By::Hand, delay, max_hedges, &attempts, &judge).await
+}
+
+async fn played_by(
+    by: By,
+    delay: HedgeDelay,
+    max_hedges: u32,
+    attempts: &[Attempt],
+    judge: &Judge,
+) -> (Answer, Script, Scope) {
+    let settings = Settings::new().hedge_delay(delay).hedge_max_hedges(max_hedges);
+    let scope = Scope::builder().settings("hg_written", settings).build();
+    let script = Script::new(attempts, Arc::clone(judge));
     let hedge = {
         let _inside = scope.enter();
         Hedge::new(delay).with_max_hedges(max_hedges)
     };
-    let answer = hedge.call_async_judged(async || script.run(&scope).await, judge).await;
+    let run = async || script.run(&scope).await;
+    let answer = match by {
+        By::Hand => hedge.call_async_judged(run, &*script.judge).await,
+        By::Attribute => scope.run(written(&script, &scope)).await.map_err(|bad| bad.0),
+        By::Operation => {
+            let (of_values, of_errors) = (Arc::clone(judge), Arc::clone(judge));
+            let again = move |bad: &Bad| of_errors(&Err(bad.0)) == Some(Class::Transient);
+            let operation = ResilientOperation::builder("hg_operation")
+                .with_retry(RetryPolicy::new().with_max_attempts(1).with_retry_if(again))
+                .with_failure_if::<&'static str, Bad>(move |value| of_values(&Ok(value)).is_some());
+            let operation = operation.build_hedged(&hedge).expect("legal");
+            let call = operation.call_async(async || run().await.map_err(Bad));
+            scope.run(call).await.map_err(|bad| bad.0)
+        }
+    };
     assert_eq!(script.attempts(), hedges(&scope) + 1, "each further attempt is told");
     (answer, script, scope)
 }
 
 /// Only this is good; everything else is bad.
-fn only(wanted: &'static str) -> impl Fn(&Answer) -> Option<Class> {
+fn only(wanted: &'static str) -> impl Fn(&Answer) -> Option<Class> + Send + Sync {
     move |answer| (*answer != Ok(wanted)).then_some(Class::Transient)
 }
 
