@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pin_project_lite::pin_project;
 
-use super::{Execution, Stage};
+use super::{Body, Execution, Stage};
 #[cfg(feature = "chaos")]
 use crate::chaos::Suffered;
 use crate::clock::Moment;
@@ -69,14 +69,8 @@ impl Execution {
         }
     }
 
-    /// Runs one attempt of a sync body on a worker thread and waits for it until the nearest limit. A body that is
-    /// given up runs on to its end; its result is dropped there.
-    ///
-    /// # Errors
-    ///
-    /// [`ResilienceError::Timeout`], [`ResilienceError::DeadlineExceeded`], or [`ResilienceError::QueueTimeout`]
-    /// when no worker thread could be had.
-    pub fn attempt_on_thread<R: CrossesThreads, F: FnOnce() -> R>(
+    /// See [`Execution::attempt_on_thread`], which has the bounds where the compiler names them well.
+    pub(super) fn on_thread<R: CrossesThreads, F: FnOnce() -> R>(
         &mut self,
         body: F,
     ) -> Result<R, ResilienceError>
@@ -183,17 +177,6 @@ pub(super) fn nearest_limit(policy: &Policy, deadline: Moment, now: Moment, queu
     match (timeout, left) {
         (Some(timeout), Some(left)) => Some(timeout.min(left)),
         (one, other) => one.or(other),
-    }
-}
-
-/// A body on its way to a worker thread. The bound is on this and not on the closure, which the compiler would
-/// propose to call.
-#[derive(Debug)]
-pub struct Body<F>(F);
-
-impl<R, F: FnOnce() -> R> Body<F> {
-    fn run(self) -> R {
-        (self.0)()
     }
 }
 

@@ -24,7 +24,7 @@ use crate::policy::Policy;
 use crate::reason::StopReason;
 use crate::retry::{self, BudgetCore, LONGEST_HINT, Retry};
 use crate::site::{PolicyRef, Site};
-use crate::timeout::{self, Timer};
+use crate::timeout::{self, CrossesThreads, Timer};
 
 /// One call of a guarded function. Dropping it, at any point, gives back whatever it holds.
 #[derive(Debug)]
@@ -176,6 +176,23 @@ impl Execution {
             self.ticket = Some(breaker.acquire()?);
         }
         Ok(())
+    }
+
+    /// Runs one attempt of a sync body on a worker thread and waits for it until the nearest limit. A body that is
+    /// given up runs on to its end; its result is dropped there.
+    ///
+    /// # Errors
+    ///
+    /// [`ResilienceError::Timeout`], [`ResilienceError::DeadlineExceeded`], or [`ResilienceError::QueueTimeout`]
+    /// when no worker thread could be had.
+    pub fn attempt_on_thread<R: CrossesThreads, F: FnOnce() -> R>(
+        &mut self,
+        body: F,
+    ) -> Result<R, ResilienceError>
+    where
+        Body<F>: CrossesThreads,
+    {
+        self.on_thread(body)
     }
 
     /// Records how the attempt ended. `Some` is the wait before the next attempt; with `None` the call has ended
@@ -511,6 +528,17 @@ impl Execution {
             self.sample(took, false);
         }
         self.end(reason);
+    }
+}
+
+/// A body on its way to a worker thread. The bound is on this and not on the closure, which the compiler would
+/// propose to call.
+#[derive(Debug)]
+pub struct Body<F>(F);
+
+impl<R, F: FnOnce() -> R> Body<F> {
+    fn run(self) -> R {
+        (self.0)()
     }
 }
 
