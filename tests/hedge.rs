@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use resilient::testing::{Scope, TestClock};
 use resilient::{
-    Deadline, ErrorKind, EventKind, ResilienceError, State, StopReason, breaker, bulkhead, rate_limiter,
-    reset_resilience_state, resilient,
+    Class, Classify, Deadline, ErrorKind, EventKind, ResilienceError, State, StopReason, breaker, bulkhead,
+    rate_limiter, reset_resilience_state, resilient,
 };
 use tokio::time::sleep;
 
@@ -343,6 +343,76 @@ async fn an_empty_budget_starts_no_hedge_and_first_answers_fill_it() {
     let hedge_wins = Backend::new(&[(900, true), (10, true)]);
     assert_eq!(thrifty(&hedge_wins).await, Ok(1));
     assert_eq!((slow().await, exhausted()), (1, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hedge_that_was_paid_for_and_dropped_stays_paid() {
+    let scope = Scope::new();
+    let _inside = scope.enter();
+    assert_eq!(thrifty(&Backend::new(&[(0, true)])).await, Ok(0));
+    for lanes in [2, 1] {
+        let backend = Backend::new(&[]);
+        tokio::time::timeout(ms(150), thrifty(&backend)).await.unwrap_err();
+        assert_eq!(backend.stopped(), lanes);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_may_switch_hedges_off() {
+    for variable in ["OP_HEDGED_PLAIN_ENABLE_HEDGE", "RESILIENCE_ENABLED"] {
+        let scope = Scope::builder().env(format!("PYNOMALY_{variable}"), "false").build();
+        let backend = Backend::new(&[(900, false), (0, true)]);
+        assert_eq!(scope.run(plain(&backend)).await, Err(Fault::Down(0)));
+        assert_eq!(backend.starts(), [0], "{variable}");
+    }
+}
+
+/// Down, and says for how many seconds.
+#[derive(Debug, PartialEq)]
+struct Busy(u64);
+
+impl From<ResilienceError> for Busy {
+    fn from(refused: ResilienceError) -> Self {
+        panic!("{refused}");
+    }
+}
+
+impl Classify for Busy {
+    fn class(&self) -> Class {
+        Class::Transient
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        Some(ms(self.0 * 1_000))
+    }
+}
+
+#[resilient(
+    operation_name = "hedged_busy",
+    idempotent = true,
+    max_attempts = 2,
+    deadline = "30s",
+    enable_timeout = false,
+    hedge(delay = "100ms")
+)]
+async fn busy(backend: &Backend, seconds: u64) -> Result<u32, Busy> {
+    backend.play().await.map_err(|_| Busy(seconds))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hedge_heeds_when_to_come_back_and_is_not_waited_for_where_that_is_too_long() {
+    let scope = Scope::new();
+    let _inside = scope.enter();
+    let backend = Backend::new(&[(10, false), (10, true)]);
+    assert_eq!(busy(&backend, 2).await, Ok(1));
+    assert_eq!(backend.starts(), [0, 2_010]);
+    // Past the deadline, or longer than anybody waits.
+    for seconds in [30, 3_600] {
+        let (backend, began) = (Backend::new(&[(10, false)]), scope.clock().elapsed());
+        assert_eq!(busy(&backend, seconds).await, Err(Busy(seconds)));
+        assert_eq!(scope.clock().elapsed().saturating_sub(began), ms(10));
+        assert_eq!(finished(&scope).pop(), Some((1, StopReason::DelayTooLong)));
+    }
 }
 
 hedged!(measured, "hedged_measured", max_attempts = 1, hedge(delay = "p95"));

@@ -12,6 +12,7 @@ use crate::hedge::{Answer, HedgeDelay, Hedged, Judged};
 use crate::outcome::{Outcome, Verdict};
 use crate::policy::Hedging;
 use crate::reason::StopReason;
+use crate::retry::LONGEST_HINT;
 use crate::site::PolicyRef;
 
 impl Execution {
@@ -31,7 +32,7 @@ impl Execution {
                 Ok(ticket) => self.ticket = Some(ticket),
                 Err(refused) => {
                     let end = self.record_refusal(&refused);
-                    return (Err(refused), Concluded { end, took: None });
+                    return (Err(refused), Concluded { end, took: None, hedge_in: None });
                 }
             }
         }
@@ -92,11 +93,20 @@ impl Execution {
     ) -> Concluded {
         let end = self.record(out, judge);
         self.ended = Some(StopReason::Success);
-        Concluded { end, took: self.took() }
+        let hedge_in = match end {
+            End::Failed(Verdict { retry: true, hint, .. }) => Some(hint.unwrap_or_default()),
+            _ => None,
+        };
+        Concluded { end, took: self.took(), hedge_in: hedge_in.filter(|wait| self.has_time_for(*wait)) }
+    }
+
+    fn has_time_for(&self, wait: Duration) -> bool {
+        let fits = || self.now().saturating_add(wait) < self.deadline;
+        wait.is_zero() || (wait <= LONGEST_HINT && (self.deadline == Moment::NEVER || fits()))
     }
 
     /// What follows from how the attempts of a hedged call ended; see [`Execution::settle`].
-    pub fn settle_hedged(&mut self, Concluded { end, took }: Concluded) -> Option<Duration> {
+    pub fn settle_hedged(&mut self, Concluded { end, took, .. }: Concluded) -> Option<Duration> {
         if let End::Succeeded = end {
             self.return_ticket(Outcome::Success, took);
             self.end(StopReason::Success);
@@ -159,12 +169,11 @@ impl<T> Answer for (Result<T, ResilienceError>, Concluded) {
     fn judged(&self) -> Judged {
         match self.1.end {
             End::Succeeded => Judged::Good,
-            End::Failed(Verdict { retry: true, hint, .. }) => {
-                Judged::Bad { next_in: Some(hint.unwrap_or_default()) }
+            // Where one was refused, the next one would be as well.
+            End::Failed(Verdict { retry: true, .. }) | End::Refused { .. } => {
+                Judged::Bad { next_in: self.1.hedge_in }
             }
             End::Failed(_) | End::OutOfTime { .. } => Judged::Final,
-            // The next one would be refused as well.
-            End::Refused { .. } => Judged::Bad { next_in: None },
         }
     }
 }

@@ -65,6 +65,8 @@ pub struct Execution {
 pub struct Concluded {
     end: End,
     took: Option<Duration>,
+    /// When a hedge may take its place, where one may.
+    hedge_in: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Debug)]
