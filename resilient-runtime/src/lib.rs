@@ -3,7 +3,7 @@
 //! Depend on `resilient`; it re-exports everything here together with the attributes.
 
 #[doc(hidden)]
-#[path = "private.rs"]
+#[path = "private/mod.rs"]
 pub mod __private;
 mod api;
 mod breaker;
