@@ -307,8 +307,14 @@ fn guards_nothing(written: &[Written], skipped: &[Skipped], errors: &mut Errors)
     let Some(Written { word, place }) = written.first() else { return };
     let reasons: Vec<String> =
         skipped.iter().map(|Skipped { ident, reason, .. }| format!("`{ident}`: {reason}")).collect();
+    let is_alias = |reason: &String| reason.ends_with("not a `Result`") && !reason.contains("`Self`");
+    let hint = if reasons.iter().any(is_alias) {
+        "; where a name stands for a `Result`, write the attribute on the method"
+    } else {
+        ""
+    };
     let reasons = if reasons.is_empty() { "there is none".to_owned() } else { reasons.join("; ") };
-    errors.at(place, format!("`#[{}]` finds no method here that it can guard ({reasons})", word.name));
+    errors.at(place, format!("`#[{}]` finds no method here that it can guard ({reasons}){hint}", word.name));
 }
 
 /// The block's time limit asks for a decision, once for all its methods.

@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{ExprPath, FnArg, LitStr, ReceiverKind, Type};
+use syn::{Expr, ExprPath, FnArg, Lit, LitStr, ReceiverKind, Type};
 
 use crate::args::{
     Algorithm, Args, Backoff, Budget, Clones, Exhausted, Figure, Float, Key, Keyed, Knowable, Known, Measure,
@@ -242,7 +242,8 @@ fn missing_layers(layers: &Layers, args: &Args, errors: &mut Errors) {
             let budget = [args.budget.key()];
             needs("retry or a hedge", "retry_with_backoff", args.enable_retry.as_ref(), &budget);
         }
-        let idempotent = [args.idempotent.key()];
+        // A hedge that could not be read was complained about.
+        let idempotent = [args.idempotent.key().filter(|_| !args.has("hedge"))];
         needs("a hedge", "hedge(delay = ..)", args.enable_hedge.as_ref(), &idempotent);
     }
     if !layers.has(Layer::Breaker) && !layers.has(Layer::Bulkhead) && !layers.has(Layer::RateLimit) {
@@ -389,6 +390,15 @@ fn contradictions(args: &Args, errors: &mut Errors) {
             errors.at(key, format!("`{key}` has no effect with `{other}`; remove one of them"));
         }
     }
+    if let Some(Keyed { key, value: Expr::Lit(constant) }) = &args.per_key {
+        let instead = match &constant.lit {
+            Lit::Str(text) if syn::parse_str::<Ident>(&text.value()).is_ok() => {
+                format!("write the argument without quotes: `{key} = {}`", text.value())
+            }
+            _ => format!("write an expression over the arguments: `{key} = tenant`"),
+        };
+        errors.at(constant, format!("`{key}` would be the same for every call; {instead}"));
+    }
     if let (Some(path), Some(chain)) = (args.fallback.key(), args.fallback_chain.key()) {
         errors.at(
             chain,
@@ -446,7 +456,12 @@ fn needed(written: &[Written], layers: &Layers, args: &Args, errors: &mut Errors
         for (place, name) in places(Layer::RateLimit, asked) {
             let how = if name.starts_with('#') { "#[rate_limit(..)]" } else { "rate_limit(..)" };
             let how = how.replace("..", "rate = 10, per = \"1s\"");
-            errors.at(place, format!("`{name}` says how many calls may pass: `{how}`"));
+            let message = if name.starts_with("enable") {
+                format!("`{name} = true` does not say how many calls may pass; write `{how}` in its place")
+            } else {
+                format!("`{name}` says how many calls may pass: `{how}`")
+            };
+            errors.at(place, message);
         }
     }
     if args.budget.as_ref().is_some_and(|budget| matches!(budget.value, Budget::Parts))

@@ -272,7 +272,7 @@ pub(crate) fn read(
     errors: &mut Errors,
     input: ParseStream<'_>,
 ) -> syn::Result<()> {
-    if word.leads && leads(input) {
+    if word.leads && leads(input, word.unkeyed == "path") {
         match args.read_leading(word.unkeyed, input) {
             Ok(()) => expect_comma(&format!("the leading value of `#[{}]`", word.name), errors, input)?,
             Err(error) => {
@@ -292,6 +292,7 @@ fn read_keys(list: List, args: &mut Args, errors: &mut Errors, input: ParseStrea
         }
         if !input.peek(syn::Ident::peek_any) {
             errors.push(input.error(format!("expected a key such as `{}`", list.some_key())));
+            args.spoilt.push(list.some_key().to_owned());
             skip_to_comma(input)?;
             continue;
         }
@@ -330,12 +331,14 @@ fn expect_comma(after: &str, errors: &mut Errors, input: ParseStream<'_>) -> syn
     skip_to_comma(input)
 }
 
-/// Whether the list starts with a value that has no key: a literal, or a path or call on its own.
-fn leads(input: ParseStream<'_>) -> bool {
+/// Whether the list starts with a value that has no key: a literal, or a path or call on its own. Where a path is
+/// meant, a word with parentheses is a call of it and no list.
+fn leads(input: ParseStream<'_>, takes_paths: bool) -> bool {
     if !input.peek(syn::Ident::peek_any) {
         return input.peek(syn::Lit)
             || input.peek(Token![-])
             || input.peek(Token![::])
+            || input.peek(Token![|])
             || input.peek(token::Brace);
     }
     if input.peek(syn::LitBool) {
@@ -345,7 +348,8 @@ fn leads(input: ParseStream<'_>) -> bool {
         .fork()
         .call(syn::Ident::parse_any)
         .is_ok_and(|key| Args::KEYS.iter().any(|(word, _)| key == word) || key == "crate");
-    input.peek2(Token![::]) || (!known && !input.peek2(Token![=]) && !input.peek2(token::Paren))
+    let called = input.peek2(token::Paren) && !takes_paths;
+    input.peek2(Token![::]) || (!known && !input.peek2(Token![=]) && !called)
 }
 
 /// What to write instead of a key this list does not have.
@@ -375,6 +379,16 @@ fn unknown(list: List, written: &str) -> String {
     }
     if let Some(ours) = foreign {
         return format!("`{written}` is called something else here; write {ours}");
+    }
+    if let Some((inner, key)) = joined(written) {
+        if list.groups().contains(&inner.group) {
+            return format!("`{written}` is called `{key}` in {spelt}");
+        } else if list.inner.is_none() && accepts(attribute, inner) {
+            return format!(
+                "`{written}` is a variable's or setter's name; write `{}({key} = ..)`",
+                inner.name
+            );
+        }
     }
     let inside: Vec<String> = INNER
         .iter()
@@ -412,10 +426,26 @@ fn unknown(list: List, written: &str) -> String {
 /// The key that an unknown word most likely stands for: that it is missing is no second mistake.
 fn meant(list: List, written: &str) -> Option<&'static str> {
     if let Some(ours) = foreign(written, list.groups()) {
-        return ours.split('`').nth(1);
+        // "the path itself" has no key.
+        return ours
+            .split('`')
+            .nth(1)
+            .map(|word| if word.starts_with('#') { list.word.unkeyed } else { word });
+    }
+    if let Some((_, key)) = joined(written) {
+        return Some(key);
     }
     let keys = Args::KEYS.iter().filter(|(_, group)| list.groups().contains(group));
     nearest(written, keys.map(|(key, _)| *key))
+}
+
+/// The list and the key in it that a word joins, as variables and setters do: `bulkhead_max_queue`.
+fn joined(written: &str) -> Option<(&'static Inner, &'static str)> {
+    INNER.iter().find_map(|inner| {
+        let key = written.strip_prefix(inner.name)?.strip_prefix('_')?;
+        let (key, _) = Args::KEYS.iter().find(|(known, group)| *group == inner.group && *known == key)?;
+        Some((inner, *key))
+    })
 }
 
 /// Whether an attribute's list may hold this list.

@@ -501,10 +501,9 @@ impl Value for Asked {
             return Ok(Self);
         }
         let example = INNER.iter().find(|inner| key == inner.name).map_or("", |inner| inner.example);
-        Err(syn::Error::new(
-            key.span(),
-            format!("`{key}` takes a list, or stands alone for its defaults: `{example}`"),
-        ))
+        // A rate has no default that would suit anybody.
+        let alone = if key == "rate_limit" { "" } else { ", or stands alone for its defaults" };
+        Err(syn::Error::new(key.span(), format!("`{key}` takes a list{alone}: `{example}`")))
     }
 
     fn parse(key: &Ident, input: ParseStream<'_>) -> syn::Result<Self> {
@@ -795,6 +794,13 @@ impl Value for ExprPath {
         match scalar(key, input)? {
             Scalar::Later(expr) => match ungrouped(expr) {
                 Expr::Path(path) => Ok(path),
+                Expr::Call(call) if matches!(*call.func, Expr::Path(_)) => Err(syn::Error::new_spanned(
+                    &call,
+                    format!(
+                        "`{key}` takes the path of a function and calls it: `{key} = {}`",
+                        call.func.to_token_stream()
+                    ),
+                )),
                 other => Err(syn::Error::new_spanned(other, format!("`{key}` takes {TAKES}"))),
             },
             Scalar::Text(text) => {

@@ -587,6 +587,11 @@ fn only_functions_with_bodies_can_be_guarded() {
             "`#[resilient]` guards a function, not a struct",
         ),
         (
+            quote!(impl S { fn f() -> R<u32> {} }),
+            "`#[resilient]` finds no method here that it can guard (`f`: it returns `R`, not a `Result`); \
+             where a name stands for a `Result`, write the attribute on the method",
+        ),
+        (
             quote!(impl S { fn f() {} }),
             "`#[resilient]` finds no method here that it can guard (`f`: it returns nothing)",
         ),
@@ -800,6 +805,74 @@ fn a_value_that_cannot_be_read_is_not_called_missing_too() {
 }
 
 #[test]
+fn a_key_joined_to_its_list_as_variables_are_is_told_apart() {
+    refused(
+        "resilient",
+        quote!(bulkhead_max_queue = 3),
+        async_fn(),
+        &["`bulkhead_max_queue` is a variable's or setter's name; write `bulkhead(max_queue = ..)`"],
+    );
+    refused(
+        "rate_limit",
+        quote!(rate_limit_rate = 3),
+        async_fn(),
+        &["`rate_limit_rate` is called `rate` in `#[rate_limit]`"],
+    );
+    refused(
+        "resilient",
+        quote!(budget(budget_ratio = 0.5)),
+        async_fn(),
+        &["`budget_ratio` is called `ratio` in `budget(..)`"],
+    );
+}
+
+#[test]
+fn a_key_of_all_calls_is_no_key() {
+    refused(
+        "bulkhead",
+        quote!(key = "tag"),
+        async_fn(),
+        &["`key` would be the same for every call; write the argument without quotes: `key = tag`"],
+    );
+    refused(
+        "bulkhead",
+        quote!(key = 7),
+        async_fn(),
+        &["`key` would be the same for every call; write an expression over the arguments: `key = tenant`"],
+    );
+}
+
+#[test]
+fn one_mistake_about_a_list_is_told_once() {
+    for (name, list, sentence) in [
+        ("rate_limit", quote!(10), "expected a key such as `rate`"),
+        (
+            "fallback",
+            quote!(other(order)),
+            "`path` takes the path of a function and calls it: `path = other`",
+        ),
+        ("fallback", quote!(|e| Ok(e)), "`path` takes the path of a function that has the same arguments"),
+        (
+            "fallback",
+            quote!(fallback_method = "other"),
+            "`fallback_method` is called something else here; write the path itself: `#[fallback(path)]`",
+        ),
+        (
+            "resilient",
+            quote!(hedge = true, idempotent = true),
+            "`hedge` takes a list, or stands alone for its defaults: `hedge(delay = \"100ms\")`",
+        ),
+        (
+            "resilient",
+            quote!(rate_limit = 10),
+            "`rate_limit` takes a list: `rate_limit(rate = 10, per = \"1s\")`",
+        ),
+    ] {
+        refused(name, list, async_fn(), &[sentence]);
+    }
+}
+
+#[test]
 fn a_setting_cannot_come_from_the_call() {
     let method = quote!(
         fn f(&self, attempts: u32, Config { limit, .. }: Config) -> Result<(), E> {
@@ -926,7 +999,7 @@ fn layers_say_what_they_cannot_do_without() {
         (
             "resilient",
             quote!(enable_rate_limit = true),
-            "`enable_rate_limit` says how many calls may pass: `rate_limit(rate = 10, per = \"1s\")`",
+            "`enable_rate_limit = true` does not say how many calls may pass; write `rate_limit(rate = 10, per = \"1s\")` in its place",
         ),
         ("hedge", quote!(delay = 1), idempotent),
         ("hedge", quote!(idempotent = false), idempotent),

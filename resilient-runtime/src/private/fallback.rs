@@ -14,7 +14,7 @@ use crate::execution::Execution;
 #[diagnostic::on_unimplemented(
     message = "each function of a fallback chain needs its own `{Self}`, and `{Self}` is not `Clone`",
     label = "cannot be copied for the next one",
-    note = "derive `Clone`, take it by reference, or let only the last function take it"
+    note = "derive `Clone`, take an argument by reference, or let only the last function take the error"
 )]
 pub trait HandedOn {
     #[must_use]
