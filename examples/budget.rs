@@ -19,7 +19,7 @@ fn unbounded() -> io::Result<()> {
     ask()
 }
 
-/// A retry for every tenth call, and one a second besides, which makes ten in the ten seconds it looks back on.
+/// A retry for ten calls that go well, and one a second besides: ten in the ten seconds it looks back on.
 #[retry_with_backoff(max_attempts = 4, base_delay = 0, budget(ratio = 0.1, per_second = 1))]
 fn bounded() -> io::Result<()> {
     ask()
