@@ -1,14 +1,20 @@
-//! BG: retry budgets, in the loop of somebody who holds one.
+//! BG: retry budgets, in the loop of somebody who holds one, of operations made in code, of annotated functions.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
-use resilient::testing::{Scope, ScopeGuard};
-use resilient::{Budget, ConfigErrors, EventKind, RetryBudget};
+use resilient::testing::{Flaky, Scope, ScopeGuard};
+use resilient::{
+    Budget, ConfigErrors, EventKind, ResilientOperation, RetryBudget, RetryPolicy, Settings,
+    retry_with_backoff,
+};
 
+use crate::calls::{Fault, both, down};
 use crate::support::{span, words};
 
 /// A budget in a scope of its own.
 struct Purse {
+    of_an_operation: bool,
     scope: Scope,
     budget: RetryBudget,
     _inside: ScopeGuard,
@@ -20,7 +26,7 @@ impl Purse {
         let scope = Scope::new();
         let inside = scope.enter();
         let budget = make().expect("legal figures");
-        Self { scope, budget, _inside: inside }
+        Self { of_an_operation: false, scope, budget, _inside: inside }
     }
 
     #[track_caller]
@@ -33,11 +39,41 @@ impl Purse {
         Self::new(|| RetryBudget::ratio("bg", ratio, per_second, span(ttl)))
     }
 
-    /// One call of at most `attempts` attempts that end by the script, as a retrying client makes it: the tokens that
-    /// are left after each.
-    fn call(&self, attempts: usize, script: &str) -> Vec<u32> {
+    /// What is true of either way to spend tokens.
+    fn each(capacity: u32, retry_cost: u32, check: impl Fn(&Self)) {
+        for of_an_operation in [false, true] {
+            println!("of an operation: {of_an_operation}");
+            check(&Self { of_an_operation, ..Self::tokens(capacity, retry_cost) });
+        }
+    }
+
+    /// One call of at most `attempts` attempts that end by the script: the tokens that are left after each.
+    fn call(&self, attempts: u32, script: &str) -> Vec<u32> {
+        if self.of_an_operation {
+            self.call_operation(attempts, script)
+        } else {
+            self.call_by_hand(attempts, script)
+        }
+    }
+
+    fn call_operation(&self, attempts: u32, script: &str) -> Vec<u32> {
+        let policy = RetryPolicy::new().with_max_attempts(attempts).with_base_delay(0);
+        let operation = ResilientOperation::builder("bg").with_retry(policy);
+        let operation = operation.with_retry_budget(self.budget.clone()).build().expect("legal");
+        let (mut outcomes, mut left) = (words(script), Vec::new());
+        let _ = operation.call(|| {
+            left.push(self.budget.available());
+            if outcomes.next() == Some("S") { Ok(()) } else { Err(Fault::Down) }
+        });
+        left.push(self.budget.available());
+        // The first is from before the call.
+        left.split_off(1)
+    }
+
+    /// As a retrying client does it.
+    fn call_by_hand(&self, attempts: u32, script: &str) -> Vec<u32> {
         let mut after = Vec::new();
-        for (at, outcome) in words(script).enumerate() {
+        for (at, outcome) in (0..).zip(words(script)) {
             let again = outcome == "F" && at + 1 < attempts && self.budget.withdraw();
             match outcome {
                 "S" if at == 0 => self.budget.deposit(),
@@ -73,40 +109,81 @@ impl Purse {
 
 #[test]
 fn bg_001_a_retry_that_succeeds_gives_back_what_it_took() {
-    assert_eq!(Purse::tokens(500, 5).call(5, "F F S"), [495, 490, 495]);
+    Purse::each(500, 5, |purse| assert_eq!(purse.call(5, "F F S"), [495, 490, 495]));
+}
+
+both! {
+    #[retry_with_backoff(max_attempts = 3, base_delay = 0)]
+    fn two_retries
+}
+
+#[test]
+fn bg_001_only_the_retry_that_succeeds_is_given_back() {
+    // Each call leaves 5 tokens fewer; the hundredth can pay for one retry.
+    let script = || {
+        let fails = |backend: Flaky<u32, Fault>| backend.fail_times(2, || Fault::Down);
+        (0..100).fold(Flaky::new(), |backend, _| fails(backend).ok_times(1, || 1))
+    };
+    two_retries().each(script, |world| {
+        assert!((0..99).all(|_| world.call().is_ok()));
+        assert!(world.call().is_err());
+        assert_eq!((world.executions(), world.count("finished: budget")), (99 * 3 + 2, 1));
+    });
 }
 
 #[test]
 fn bg_002_nothing_is_taken_where_no_retry_follows() {
-    assert_eq!(Purse::tokens(500, 5).call(3, "F F F"), [495, 490, 490]);
+    Purse::each(500, 5, |purse| assert_eq!(purse.call(3, "F F F"), [495, 490, 490]));
 }
 
 #[test]
 fn bg_003_an_empty_budget_ends_the_call_although_attempts_remain() {
-    let purse = Purse::tokens(5, 5);
-    assert_eq!(purse.call(5, "F F F"), [0, 0]);
-    let told: Vec<_> = purse.scope.events().into_iter().map(|event| event.to_string()).collect();
-    assert_eq!(told, ["bg: retry budget 'bg' is empty"]);
+    Purse::each(5, 5, |purse| {
+        assert_eq!(purse.call(5, "F F F"), [0, 0]);
+        let told = purse.scope.events().into_iter().map(|event| event.to_string());
+        assert_eq!(told.filter(|told| told == "bg: retry budget 'bg' is empty").count(), 1);
+    });
 }
 
 #[test]
 fn bg_004_another_cost_is_given_back_whole_too() {
-    assert_eq!(Purse::tokens(100, 10).call(5, "F F S"), [90, 80, 90]);
+    Purse::each(100, 10, |purse| assert_eq!(purse.call(5, "F F S"), [90, 80, 90]));
+}
+
+both! {
+    #[retry_with_backoff(max_attempts = 2, base_delay = 0)]
+    fn one_retry
 }
 
 #[test]
 fn bg_005_exactly_as_many_retries_as_the_tokens_pay_for() {
     let Purse { budget, .. } = &Purse::tokens(10, 5);
     assert_eq!((0..10).filter(|_| budget.withdraw()).count(), 2);
+    one_retry().each(down, |world| {
+        assert!((0..150).all(|_| world.call().is_err()));
+        assert_eq!((world.executions(), world.count("finished: budget")), (150 + 100, 50));
+    });
 }
 
 #[test]
 fn bg_008_first_attempts_that_succeed_fill_it_one_by_one() {
-    let purse = Purse::tokens(20, 10);
-    assert_eq!(purse.call(3, "F F"), [10, 0]);
-    for tokens in (1..=20).chain([20, 20]) {
-        assert_eq!(purse.call(3, "S"), [tokens]);
-    }
+    Purse::each(20, 10, |purse| {
+        assert_eq!(purse.call(3, "F F F"), [10, 0, 0]);
+        for tokens in (1..=20).chain([20, 20]) {
+            assert_eq!(purse.call(3, "S"), [tokens]);
+        }
+    });
+    // Five of them pay for a retry.
+    let drained = || Flaky::new().fail_times(200, || Fault::Down).ok_times(4, || 1);
+    let script = || drained().fail_times(1, || Fault::Down).ok_times(1, || 1).then_err(|| Fault::Down);
+    one_retry().each(script, |world| {
+        assert!((0..100).all(|_| world.call().is_err()));
+        assert!((0..4).all(|_| world.call().is_ok()));
+        assert!(world.call().is_err() && world.call().is_ok());
+        assert_eq!(world.executions(), 206);
+        assert!(world.call().is_err());
+        assert_eq!(world.executions(), 208);
+    });
 }
 
 #[test]
@@ -126,6 +203,23 @@ fn bg_012_a_ratio_grants_its_share_of_the_calls() {
         let granted = Purse::ratio(ratio, 0.0, "60s").calls(10_000);
         assert!(granted.abs_diff(retries) <= 1, "{ratio}: {granted}");
     }
+    for (ratio, retries) in [(0.1, 100), (0.5, 500), (0.25, 250), (0.01, 10)] {
+        let granted = retries_of_a_thousand_calls(Budget::Ratio { ratio, per_second: 0.0 });
+        assert!(granted.iter().all(|granted| granted.abs_diff(retries) <= 1), "{ratio}: {granted:?}");
+    }
+}
+
+/// After a thousand calls of annotated functions, sync and async, that succeed at once, how many of a thousand that fail
+/// are tried again.
+fn retries_of_a_thousand_calls(budget: Budget) -> Vec<u32> {
+    let granted = RefCell::new(Vec::new());
+    let script = || Flaky::new().ok_times(1_000, || 1).then_err(|| Fault::Down);
+    one_retry().settings(Settings::new().budget(budget)).each(script, |world| {
+        assert!((0..1_000).all(|_| world.call().is_ok()));
+        assert!((0..1_000).all(|_| world.call().is_err()));
+        granted.borrow_mut().push(world.executions() - 2_000);
+    });
+    granted.into_inner()
 }
 
 #[test]
@@ -136,6 +230,9 @@ fn bg_013_the_reserve_is_granted_besides() {
         let granted = purse.calls(10_000);
         assert!(granted.abs_diff(retries) <= 1, "{ratio}: {granted}");
     }
+    // An attribute's budget looks back on 10 s.
+    let granted = retries_of_a_thousand_calls(Budget::Ratio { ratio: 0.1, per_second: 1.0 });
+    assert!(granted.iter().all(|granted| granted.abs_diff(110) <= 1), "{granted:?}");
 }
 
 #[test]

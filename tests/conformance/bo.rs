@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use resilient::testing::Scope;
-use resilient::{Backoff, IntoDuration, Jitter, Settings, resilient, retry_with_backoff, validate};
+use resilient::{
+    Backoff, IntoDuration, Jitter, ResilientOperation, RetryBudget, RetryPolicy, Settings, resilient,
+    retry_with_backoff, validate,
+};
 
 use crate::calls::{Fault, World, both, down, ms, secs};
 
@@ -302,11 +305,26 @@ both! {
 
 #[test]
 fn bo_022_five_attempts_have_four_waits_that_double() {
-    // The tokens of the scenario are those of a retry budget.
     five_attempts().each(down, |world| {
         assert_eq!(pauses(world), [1, 2, 4, 8].map(secs));
         assert_eq!(world.executions(), 5);
     });
+    // Its tokens are those of the call's retry budget.
+    let scope = Scope::new();
+    let _inside = scope.enter();
+    let budget = RetryBudget::tokens("bo_022", 500, 5).expect("legal figures");
+    let policy = RetryPolicy::new().with_max_attempts(5).with_base_delay(1).with_jitter(false);
+    let operation =
+        ResilientOperation::builder("bo_022").with_retry(policy).with_retry_budget(budget.clone());
+    let mut left = Vec::new();
+    let answer: Result<u32, Fault> = operation.build().expect("legal").call(|| {
+        left.push(budget.available());
+        Err(Fault::Down)
+    });
+    assert!(answer.is_err());
+    left.push(budget.available());
+    assert_eq!(left, [500, 495, 490, 485, 480, 480]);
+    assert_eq!(scope.pauses(), [1, 2, 4, 8].map(secs));
 }
 
 #[test]

@@ -11,7 +11,12 @@ use resilient::{BreakerConfig, CircuitBreaker, ConfigErrors, ResilienceError, Wi
 use crate::calls::secs;
 
 /// Has every layer, so that every variable is read.
-#[resilient(operation_name = "va_all_layers", deadline = "1h")]
+#[resilient(
+    operation_name = "va_all_layers",
+    deadline = "1h",
+    bulkhead(max_concurrent = 1),
+    rate_limit(rate = 1, per = "1ms", burst = 100)
+)]
 fn all_layers() -> Result<(), ResilienceError> {
     Ok(())
 }
@@ -40,9 +45,14 @@ fn va_001_a_value_out_of_its_range_is_refused_by_name_before_any_call() {
     assert_eq!(problems(&[]), [""; 0]);
     // ui: database_resilient/fail/{failure_rate_over_one,failure_rate_zero,min_calls_zero,window_zero,
     // success_threshold_zero}, file_resilient/fail/base_delay_negative, retry_with_backoff/fail/{jitter_negative,
-    // max_retries_negative}, resilient/fail/timeout_negative. There is no bulkhead in this version. A wait longer than
-    // the call's own limit is no mistake: it is not begun (TO-023).
+    // max_retries_negative}, resilient/fail/timeout_negative. A wait longer than the call's own limit is no mistake: it
+    // is not begun (TO-023).
     for (parameter, value) in [
+        ("BULKHEAD_MAX_CONCURRENT", "-1"),
+        ("BULKHEAD_MAX_QUEUE", "-1"),
+        ("BULKHEAD_MAX_WAIT", "-1"),
+        ("RATE_LIMIT_RATE", "0"),
+        ("RATE_LIMIT_PER", "0"),
         ("FAILURE_RATE", "-1"),
         ("FAILURE_RATE", "-0.1"),
         ("FAILURE_RATE", "1.1"),
