@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -470,4 +471,57 @@ fn whatever_shows_itself_is_a_key() {
         assert_eq!((known.len(), known[0].0.as_str()), (1, key), "{name}");
         assert_eq!(known[0].1.snapshot().successful_calls, 1);
     }
+}
+
+#[test]
+fn switched_off_layers_keep_no_keys() {
+    for (name, call) in PAIR {
+        let scope = Scope::builder().env("PYNOMALY_RESILIENCE_ENABLED", "false").build();
+        let _inside = scope.enter();
+        for does in [Does::Fail, Does::Answer, Does::Answer, Does::Answer, Does::Answer] {
+            assert_eq!(kind(&call("a", does)), None);
+        }
+        assert!(keyed_breakers(name).unwrap().is_empty());
+    }
+}
+
+#[resilient(
+    operation_name = "keyed_threads",
+    key = tenant,
+    max_attempts = 1,
+    failure_threshold = 1,
+    enable_timeout = false,
+    bulkhead(max_concurrent = 2, max_queue = 100)
+)]
+fn crowded(tenant: u32, running: &[AtomicU32; 4]) -> Answer {
+    let running = &running[tenant as usize % 4];
+    let beside = running.fetch_add(1, Ordering::SeqCst);
+    std::thread::yield_now();
+    running.fetch_sub(1, Ordering::SeqCst);
+    if beside < 2 { Ok(()) } else { Err(Fault::Down) }
+}
+
+#[test]
+fn threads_share_a_keys_slots_while_a_flood_of_others_comes_and_goes() {
+    let scope = Scope::new();
+    let running = std::array::from_fn(|_| AtomicU32::new(0));
+    std::thread::scope(|threads| {
+        for thread in 0..4 {
+            let (scope, running) = (&scope, &running);
+            threads.spawn(move || {
+                let _inside = scope.enter();
+                for call in 0..400 {
+                    let tenant = if thread < 3 { call % 4 } else { 4 + call * 4 };
+                    let others = std::array::from_fn(|_| AtomicU32::new(0));
+                    let running = if thread < 3 { running } else { &others };
+                    assert_eq!(crowded(tenant, running), Ok(()), "one too many");
+                }
+            });
+        }
+    });
+    let _inside = scope.enter();
+    let known = keyed_breakers("keyed_threads").unwrap();
+    assert_eq!(known.len(), 404);
+    let succeeded: u64 = known.iter().map(|(_, breaker)| breaker.snapshot().successful_calls).sum();
+    assert_eq!(succeeded, 1_600);
 }

@@ -4,9 +4,9 @@
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
@@ -408,26 +408,30 @@ fn a_slot_stays_taken_until_the_work_on_the_thread_really_ends() {
     }
 }
 
-#[resilient(
-    operation_name = "waits_panics",
-    max_attempts = 1,
-    timeout = "10s",
-    failure_threshold = 1,
-    bulkhead(max_concurrent = 1)
-)]
-fn panics(finish: Arc<Mutex<()>>) -> Answer<()> {
-    drop(finish);
-    panic!("scripted, expected in the output");
+macro_rules! panicking {
+    ($name:ident, $operation:literal, $mode:literal) => {
+        #[resilient(operation_name = $operation, timeout_mode = $mode, failure_threshold = 1)]
+        #[bulkhead(max_concurrent = 1)]
+        fn $name() -> Answer<()> {
+            panic!("scripted, expected in the output");
+        }
+    };
 }
 
+panicking!(panics_on_thread, "waits_panics_on_thread", "thread");
+panicking!(panics_in_place, "waits_panics_in_place", "deadline");
+
 #[test]
-fn a_panic_on_the_thread_gives_the_slot_back_before_it_goes_on() {
-    let scope = Scope::new();
-    let _inside = scope.enter();
-    catch_unwind(AssertUnwindSafe(|| panics(Arc::default()))).unwrap_err();
-    assert_eq!(breaker("waits_panics").unwrap().state(), State::Open);
-    assert_eq!(bulkhead("waits_panics").unwrap().active_count(), 0);
-    assert_eq!(finished(&scope), [(1, StopReason::Panicked)]);
+fn a_panic_gives_the_slot_back_before_it_reaches_the_caller() {
+    let functions: [fn() -> Answer<()>; 2] = [panics_on_thread, panics_in_place];
+    for (name, panics) in ["waits_panics_on_thread", "waits_panics_in_place"].into_iter().zip(functions) {
+        let scope = Scope::new();
+        let _inside = scope.enter();
+        catch_unwind(AssertUnwindSafe(panics)).unwrap_err();
+        assert_eq!(breaker(name).unwrap().state(), State::Open);
+        assert_eq!(bulkhead(name).unwrap().active_count(), 0);
+        assert_eq!(finished(&scope), [(1, StopReason::Panicked)]);
+    }
 }
 
 /// The same layers on a thread and on a task, one probe at a time.
