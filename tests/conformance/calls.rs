@@ -71,6 +71,36 @@ macro_rules! twins {
 }
 pub(crate) use twins;
 
+/// An operation made in code, called as [`both!`] calls its functions; `$configured` says what an attribute would.
+macro_rules! made {
+    (fn $name:ident: $configured:expr) => {
+        mod $name {
+            use super::*;
+
+            const NAME: &str = concat!(module_path!(), "::made");
+
+            pub(super) fn sync(backend: &Flaky<u32, Fault>) -> Result<u32, Fault> {
+                $configured(resilient::ResilienceConfig::new(NAME))
+                    .build()
+                    .expect("legal")
+                    .call(|| backend.call())
+            }
+
+            pub(super) async fn later(backend: &Flaky<u32, Fault>) -> Result<u32, Fault> {
+                let operation = $configured(resilient::ResilienceConfig::new(NAME)).build().expect("legal");
+                operation.call_async(async || backend.call_async().await).await
+            }
+
+            pub(super) const NAMES: [&str; 2] = [NAME; 2];
+        }
+
+        fn $name() -> $crate::calls::Both<u32, Fault> {
+            $crate::calls::Both::new($name::NAMES, $name::sync, |backend| Box::pin($name::later(backend)))
+        }
+    };
+}
+pub(crate) use made;
+
 pub(crate) const fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }

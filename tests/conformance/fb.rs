@@ -1,16 +1,21 @@
-//! FB: what answers when everything else has failed.
+//! FB: what answers when everything else has failed, written on a function or said to an operation made in code.
 
 use resilient::testing::{Flaky, Scope};
-use resilient::{ErrorKind, circuit_breaker, fallback, retry_with_backoff, with_timeout};
+use resilient::{ErrorKind, ResilienceConfig, circuit_breaker, fallback, retry_with_backoff, with_timeout};
 
-use crate::calls::{Fault, SPARE, both, down, down_times, ms, spare, spare_later};
+use crate::calls::{Fault, SPARE, both, down, down_times, made, ms, spare, spare_later};
 
 /// What [`seen`] answers to `Fault::NotFound`.
 pub(crate) const NOT_FOUND: u32 = 102;
 
 /// Answers with what it was given: 100 for the script's own failures, 200 for a refusal.
-#[expect(clippy::unnecessary_wraps, reason = "as a fallback is called")]
 pub(crate) fn seen(_: &Flaky<u32, Fault>, error: Fault) -> Result<u32, Fault> {
+    seen_alone(error)
+}
+
+/// [`seen`] for an operation, which has no arguments.
+#[expect(clippy::unnecessary_wraps, reason = "as a fallback is called")]
+fn seen_alone(error: Fault) -> Result<u32, Fault> {
     Ok(match error {
         Fault::Down => 100,
         Fault::Busy => 101,
@@ -35,16 +40,39 @@ both! {
     fn an_answer_that_is_a_failure
 }
 
+/// An operation with no layer but its fallback.
+fn alone(config: ResilienceConfig) -> ResilienceConfig {
+    config.enable_retry(false).enable_timeout(false).enable_circuit_breaker(false)
+}
+
+/// An operation with retries and a fallback.
+fn retrying(config: ResilienceConfig) -> ResilienceConfig {
+    config.enable_timeout(false).enable_circuit_breaker(false).base_delay(0)
+}
+
+/// An operation with a breaker and a fallback.
+fn breaking(config: ResilienceConfig) -> ResilienceConfig {
+    config.enable_timeout(false).enable_retry(false)
+}
+
+made! {
+    fn an_answer_that_is_a_failure_of_an_operation: |config| {
+        breaking(config).failure_if(|answer: &u32| *answer == 42).fallback(seen_alone)
+    }
+}
+
 #[test]
 fn fb_001_an_error_and_an_answer_that_is_a_failure_are_answered_with_one_event_each() {
-    an_answer_that_is_a_failure().each(
-        || down_times(1),
-        |world| {
-            assert_eq!(world.call().unwrap(), 100);
-            assert_eq!(world.call().unwrap(), 201);
-            assert_eq!((world.executions(), world.count("fallback")), (2, 2));
-        },
-    );
+    for pair in [an_answer_that_is_a_failure(), an_answer_that_is_a_failure_of_an_operation()] {
+        pair.each(
+            || down_times(1),
+            |world| {
+                assert_eq!(world.call().unwrap(), 100);
+                assert_eq!(world.call().unwrap(), 201);
+                assert_eq!((world.executions(), world.count("fallback")), (2, 2));
+            },
+        );
+    }
 }
 
 both! {
@@ -80,12 +108,18 @@ both! {
     fn answered_with_an_error
 }
 
+made! {
+    fn an_operation_answered_with_an_error: |config| alone(config).fallback(|_| Err::<u32, _>(Fault::NotFound))
+}
+
 #[test]
 fn fb_003_the_fallbacks_own_error_reaches_the_caller() {
-    answered_with_an_error().each(down, |world| {
-        assert!(matches!(world.call(), Err(Fault::NotFound)));
-        assert_eq!((world.executions(), world.count("fallback")), (1, 1));
-    });
+    for pair in [answered_with_an_error(), an_operation_answered_with_an_error()] {
+        pair.each(down, |world| {
+            assert!(matches!(world.call(), Err(Fault::NotFound)));
+            assert_eq!((world.executions(), world.count("fallback")), (1, 1));
+        });
+    }
 }
 
 #[test]
@@ -116,16 +150,28 @@ both! {
     fn two_retries
 }
 
+made! {
+    fn one_retry_of_an_operation: |config| retrying(config).max_attempts(2).fallback(|_: Fault| Ok(SPARE))
+}
+
+made! {
+    fn two_retries_of_an_operation: |config| retrying(config).max_attempts(3).fallback(seen_alone)
+}
+
 #[test]
 fn fb_007_the_fallback_runs_once_and_after_the_retries() {
-    one_retry().each(down, |world| {
-        assert_eq!(world.call().unwrap(), SPARE);
-        assert_eq!((world.executions(), world.count("fallback")), (2, 1));
-    });
-    two_retries().each(down, |world| {
-        assert_eq!(world.call().unwrap(), 100);
-        assert_eq!((world.executions(), world.count("fallback")), (3, 1));
-    });
+    for pair in [one_retry(), one_retry_of_an_operation()] {
+        pair.each(down, |world| {
+            assert_eq!(world.call().unwrap(), SPARE);
+            assert_eq!((world.executions(), world.count("fallback")), (2, 1));
+        });
+    }
+    for pair in [two_retries(), two_retries_of_an_operation()] {
+        pair.each(down, |world| {
+            assert_eq!(world.call().unwrap(), 100);
+            assert_eq!((world.executions(), world.count("fallback")), (3, 1));
+        });
+    }
 }
 
 both! {
@@ -133,12 +179,18 @@ both! {
     fn a_value_alone
 }
 
+made! {
+    fn an_operation_alone: |config| alone(config).fallback(|_: Fault| Ok(SPARE))
+}
+
 #[test]
 fn fb_008_a_fallback_needs_no_other_layer() {
-    a_value_alone().each(down, |world| {
-        assert_eq!(world.call().unwrap(), SPARE);
-        assert_eq!((world.executions(), world.count("fallback")), (1, 1));
-    });
+    for pair in [a_value_alone(), an_operation_alone()] {
+        pair.each(down, |world| {
+            assert_eq!(world.call().unwrap(), SPARE);
+            assert_eq!((world.executions(), world.count("fallback")), (1, 1));
+        });
+    }
 }
 
 both! {
@@ -148,14 +200,24 @@ both! {
     fn behind_a_breaker
 }
 
+made! {
+    fn an_operation_behind_a_breaker: |config| breaking(config).failure_threshold(1).fallback(seen_alone)
+}
+
 #[test]
 fn fb_010_a_fallback_over_an_open_breaker_is_told_that_it_is_open() {
-    behind_a_breaker().each(down, |world| {
-        assert_eq!(world.call().unwrap(), 100);
-        assert_eq!(world.call().unwrap(), 200);
-        assert_eq!((world.executions(), world.count("fallback")), (1, 2));
-        assert_eq!(world.breaker().snapshot().successful_calls, 0, "no answer of a fallback is a success");
-    });
+    for pair in [behind_a_breaker(), an_operation_behind_a_breaker()] {
+        pair.each(down, |world| {
+            assert_eq!(world.call().unwrap(), 100);
+            assert_eq!(world.call().unwrap(), 200);
+            assert_eq!((world.executions(), world.count("fallback")), (1, 2));
+            assert_eq!(
+                world.breaker().snapshot().successful_calls,
+                0,
+                "no answer of a fallback is a success"
+            );
+        });
+    }
 }
 
 #[with_timeout("10ms")]
