@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use resilient::testing::Scope;
 use resilient::{
     Operation, ResilienceError, State, api_resilient, breaker, circuit_breaker, database_resilient, explain,
-    operations, resilient, retry_with_backoff, skipped, track_service_health, with_timeout,
+    fallback, operations, resilient, retry_with_backoff, skipped, track_service_health, with_timeout,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -685,7 +685,6 @@ impl FallingBack {
         Err(Fault::Down)
     }
 
-    #[resilient(skip)]
     fn of_the_type(&self) -> CallResult<&'static str> {
         Ok("the type's")
     }
@@ -701,4 +700,27 @@ fn fb_009_a_function_s_fallback_wins_over_the_type_s() {
     let _inside = Scope::new().enter();
     assert_eq!(FallingBack.a().unwrap(), "the type's");
     assert_eq!(FallingBack.b().unwrap(), "its own");
+}
+
+struct StaleAtWorst;
+
+#[fallback(Self::stale)]
+impl StaleAtWorst {
+    fn get(&self) -> CallResult<u32> {
+        Err(Fault::Down)
+    }
+
+    fn stale(&self) -> CallResult<u32> {
+        Err(Fault::Down)
+    }
+}
+
+#[test]
+fn the_method_that_a_block_names_as_its_fallback_is_asked_once_and_guarded_by_nothing() {
+    let _inside = Scope::new().enter();
+    assert!(StaleAtWorst.get().is_err());
+    assert!(resilient::skipped().iter().any(|method| {
+        method.to_string().contains("StaleAtWorst::stale")
+            && method.reason == "it is the fallback of the others"
+    }));
 }

@@ -6,7 +6,7 @@ use syn::parse::{ParseStream, Parser};
 use syn::{Attribute, Meta, Path};
 
 use crate::args::{self, Args, Key, Keyed, TimeoutMode, Written};
-use crate::attributes::{self, Layer, Word};
+use crate::attributes::{self, Group, Layer, Word};
 use crate::block::{Block, Declared, Member};
 use crate::diagnostics::{Errors, list};
 use crate::expand::{self, Skipped};
@@ -14,7 +14,7 @@ use crate::inherit::inherit;
 use crate::item::{GuardedFn, IMPL, Shape, TRAIT, cfgs, no_body, other_item};
 use crate::paths::Paths;
 use crate::plan::Plan;
-use crate::validate::{asked_for_time, fit, needs_a_mode, policy, set_once, validate};
+use crate::validate::{asked_for_time, fit, needs_a_mode, policy, set_once, stands_in, validate};
 
 /// Expands `#[word(list)] item`, and every other attribute of ours on the same item with it.
 pub(crate) fn guard(word: &'static Word, list: TokenStream, item: TokenStream) -> TokenStream {
@@ -234,6 +234,16 @@ fn method(own: Ours, function: &GuardedFn, around: &(Vec<Written>, Args), errors
     }
     let Ours { written, mut args, imports } = own;
     let skipped = |reason: String| Method::Skipped { reason, imports: Vec::new() };
+    let alone;
+    let around = if stands_in(&around.1, function) {
+        if !asked_for {
+            return skipped("it is the fallback of the others".to_owned());
+        }
+        alone = without_fallback(around);
+        &alone
+    } else {
+        around
+    };
     if !asked_for && function.sig.constness.is_some() {
         return skipped("it is a `const fn`".to_owned());
     }
@@ -275,6 +285,14 @@ fn method(own: Ours, function: &GuardedFn, around: &(Vec<Written>, Args), errors
             Method::Wrong(imports)
         }
     }
+}
+
+/// The block without what would make a method stand in for itself.
+fn without_fallback((written, args): &(Vec<Written>, Args)) -> (Vec<Written>, Args) {
+    let (mut written, mut args) = (written.clone(), args.clone());
+    args.forget(Group::Fallback);
+    written.retain(|attribute| attribute.word.name != "fallback");
+    (written, args)
 }
 
 /// Whether the time limit is the block's rather than the method's wish.

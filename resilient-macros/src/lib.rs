@@ -119,8 +119,9 @@ attributes! {
     /// |---|---|---|
     /// | `skip` | `#[resilient(skip)]` on a method leaves it out | |
     ///
-    /// The trap: constructors, `const fn`s, methods that return no `Result` and methods made by a macro inside the block
-    /// are left alone without a word; `resilient::skipped()` lists them with the reason, macros' methods aside.
+    /// The trap: constructors, `const fn`s, methods that return no `Result`, the method that the block names as its
+    /// fallback (unless it has an attribute of its own) and methods made by a macro inside the block are left alone
+    /// without a word; `resilient::skipped()` lists them with the reason, macros' methods aside.
     ///
     /// ```
     /// use resilient::{database_resilient, resilient};
@@ -512,8 +513,8 @@ attributes! {
     /// last one's answer counts, whatever it is. Owned arguments are cloned for all but the last, and so is the error
     /// where another than the last takes it. A `value` beside a path or chain ends it.
     ///
-    /// The trap: a fallback hides that something is down. Its uses are told as
-    /// `EventKind::FallbackUsed`.
+    /// The trap: a fallback hides that something is down. Its uses are told as `EventKind::FallbackUsed`. And it is
+    /// called with arguments that are still there: one that the body consumes needs `clone(argument)`.
     ///
     #[doc = include_str!("../docs/fallback.md")]
     ///

@@ -91,6 +91,11 @@ pub(crate) fn fit(
     if let Some(clones) = &args.clones {
         check_clones(clones, &bindings, runs_again, function, errors);
     }
+    if let Some((_, path)) = itself(&args, function) {
+        let name = &function.sig.ident;
+        errors
+            .at(path, format!("`{name}` would stand in for itself, again and again; name another function"));
+    }
     if let Some((key, path)) = fallbacks.first() {
         hidden_arguments(key, path, function, &shape, errors);
         whole_arguments(&args, &bindings, errors);
@@ -499,6 +504,25 @@ fn fallback_paths(args: &Args) -> Vec<(&Ident, &ExprPath)> {
     let single = args.fallback.iter().map(|written| (&written.key, &written.value));
     let chain = args.fallback_chain.iter();
     single.chain(chain.flat_map(|chain| chain.value.0.iter().map(|path| (&chain.key, path)))).collect()
+}
+
+/// Whether a fallback that is written here calls this very method.
+pub(crate) fn stands_in(args: &Args, function: &GuardedFn) -> bool {
+    itself(args, function).is_some()
+}
+
+fn itself<'a>(args: &'a Args, function: &GuardedFn) -> Option<(&'a Ident, &'a ExprPath)> {
+    let owner = function.owner.as_ref().map(|owner| owner.name.as_str());
+    fallback_paths(args).into_iter().find(|(_, path)| {
+        let segments: Vec<&Ident> = path.path.segments.iter().map(|segment| &segment.ident).collect();
+        match segments.as_slice() {
+            [.., name] if path.qself.is_some() => *name == &function.sig.ident,
+            [of, name] => {
+                (*of == "Self" || owner.is_some_and(|own| *of == own)) && *name == &function.sig.ident
+            }
+            _ => false,
+        }
+    })
 }
 
 /// The rules that look at the window.

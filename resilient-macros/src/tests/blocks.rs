@@ -328,3 +328,40 @@ fn layers_that_are_asked_for_by_name_are_overridden_whichever_way_they_are_writt
         ["`hedge` runs the body more than once at the same time; write `idempotent = true` if that is safe"]
     );
 }
+
+#[test]
+fn a_method_that_stands_in_for_the_others_does_not_stand_in_for_itself() {
+    let item = quote! {
+        impl Users {
+            async fn get(&self) -> Result<(), E> { go().await }
+            async fn stale(&self) -> Result<(), E> { go().await }
+        }
+    };
+    for path in [quote!(Self::stale), quote!(Users::stale)] {
+        let got = expanded("fallback", path, item.clone()).to_string();
+        assert_eq!(got.matches(&quote!(.fallback()).to_string()).count(), 1, "{got}");
+        assert!(got.contains("it is the fallback of the others"), "{got}");
+    }
+    let guarded = quote! {
+        impl Users {
+            async fn get(&self) -> Result<(), E> { go().await }
+            #[resilient(max_attempts = 1)]
+            async fn stale(&self) -> Result<(), E> { go().await }
+        }
+    };
+    let got = expanded("database_resilient", quote!(fallback = Self::stale), guarded).to_string();
+    assert_eq!(got.matches(&quote!(.retry()).to_string()).count(), 2, "{got}");
+    assert_eq!(got.matches(&quote!(.fallback()).to_string()).count(), 1, "{got}");
+    assert_eq!(
+        mistakes(
+            "fallback",
+            quote!(Self::stale),
+            quote!(
+                fn stale(&self) -> Result<(), E> {
+                    go()
+                }
+            )
+        ),
+        ["`stale` would stand in for itself, again and again; name another function"]
+    );
+}
