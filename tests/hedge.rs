@@ -357,6 +357,27 @@ async fn a_hedge_that_was_paid_for_and_dropped_stays_paid() {
     }
 }
 
+hedged!(
+    crowded,
+    "hedged_crowded",
+    max_attempts = 1,
+    bulkhead(max_concurrent = 1),
+    hedge(delay = "100ms", max_hedges = 1)
+);
+
+#[tokio::test(start_paused = true)]
+async fn a_hedge_that_a_layer_refuses_costs_nothing() {
+    let scope = Scope::new();
+    let _inside = scope.enter();
+    // The budget pays for a hundred.
+    for _ in 0..150 {
+        assert_eq!(crowded(&Backend::new(&[(250, true)])).await, Ok(0));
+    }
+    let lines = told(&scope);
+    assert_eq!(lines.iter().filter(|line| line.contains("refused: bulkhead_full")).count(), 150);
+    assert!(!lines.iter().any(|line| line.contains("is empty")));
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_operator_may_switch_hedges_off() {
     for variable in ["OP_HEDGED_PLAIN_ENABLE_HEDGE", "RESILIENCE_ENABLED"] {

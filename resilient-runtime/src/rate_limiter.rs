@@ -163,7 +163,10 @@ impl RateLimiter {
 
     fn reserve(&self) -> Result<Duration, ResilienceError> {
         let deadline = current_deadline();
-        let left = (deadline != Moment::NEVER).then(|| deadline.since(self.context.clock.now()));
+        // A permit that comes with the deadline's end comes too late.
+        let instant = Duration::from_nanos(1);
+        let left = || deadline.since(self.context.clock.now()).saturating_sub(instant);
+        let left = (deadline != Moment::NEVER).then(left);
         self.told(self.limiter.reserve_within(left))
     }
 

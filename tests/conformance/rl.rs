@@ -296,7 +296,7 @@ fn an_async_caller_waits_on_tokios_clock_and_no_longer_than_it_may() {
 fn a_wait_that_does_not_fit_the_deadline_around_it_is_not_begun() {
     Gate::each(&every(millis(100)).max_wait(span("1s")), |gate| {
         gate.limiter.try_acquire().expect("the first is free");
-        resilient::Deadline::after(millis(99)).within(|| {
+        resilient::Deadline::after(millis(100)).within(|| {
             assert!(gate.call().is_err_and(|refused| refused.is_rate_limited()));
         });
         assert_eq!(gate.scope.clock().elapsed(), Duration::ZERO);

@@ -380,6 +380,12 @@ impl Execution {
         if !self.policy.breaker_per_call {
             self.return_ticket(Outcome::Ignored, None);
         }
+        // What did not reach the target has cost it nothing.
+        if std::mem::take(&mut self.paid)
+            && let Some(budget) = &self.policy.budget
+        {
+            budget.refund();
+        }
         let (kind, retry_after) = (error.kind(), error.retry_after());
         self.tell(|| EventKind::Refused { kind, retry_after });
         End::Refused { kind, retry_after }
