@@ -11,7 +11,8 @@ use std::time::Duration;
 use resilient::testing::{Flaky, Scope};
 use resilient::{
     Bulkhead, BulkheadConfig, Deadline, ErrorKind, Hedge, RateLimitConfig, RateLimiter, ResilientOperation,
-    RetryPolicy, bulkhead, circuit_breaker, fallback, hedge, rate_limit, retry_with_backoff, with_timeout,
+    RetryPolicy, TimeoutPolicy, bulkhead, circuit_breaker, fallback, hedge, rate_limit, retry_with_backoff,
+    with_timeout,
 };
 use tokio::time::{sleep, timeout};
 
@@ -104,6 +105,16 @@ async fn comes_next_later(log: &Sender<String>) -> Result<u32, Fault> {
     Ok(2)
 }
 
+fn given_up_by_an_operation(gate: Arc<Mutex<()>>, log: Sender<String>) -> Result<u32, Fault> {
+    let operation = ResilientOperation::builder("cn_003_operation")
+        .with_timeout(TimeoutPolicy::new().with_timeout("20ms"))
+        .with_bulkhead(resilient::bulkhead("cn_003").unwrap());
+    operation.build().expect("legal").call_on_thread(move || {
+        works("A", &gate, &log);
+        Ok(1)
+    })
+}
+
 /// Runs `test` in a scope that tells real time, in which worker threads can be late.
 fn in_real_time<T>(test: impl FnOnce(&Scope) -> T) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
@@ -115,13 +126,15 @@ fn in_real_time<T>(test: impl FnOnce(&Scope) -> T) -> T {
 
 #[test]
 fn cn_003_work_that_was_given_up_keeps_its_slot_until_it_really_ends() {
-    fn check(next: impl Fn(&Sender<String>) -> Result<u32, Fault> + Sync) {
+    type GivenUp = fn(Arc<Mutex<()>>, Sender<String>) -> Result<u32, Fault>;
+
+    fn check(a: GivenUp, next: impl Fn(&Sender<String>) -> Result<u32, Fault> + Sync) {
         in_real_time(|scope| {
             let slots = resilient::bulkhead("cn_003").unwrap();
             let gate = Arc::new(Mutex::new(()));
             let (log, told): (_, Receiver<String>) = mpsc::channel();
             let closed = gate.lock();
-            let late = given_up(Arc::clone(&gate), log.clone()).unwrap_err();
+            let late = a(Arc::clone(&gate), log.clone()).unwrap_err();
             assert_eq!(late.kind(), Some(ErrorKind::Timeout));
             assert_eq!(slots.active_count(), 1);
             thread::scope(|threads| {
@@ -142,8 +155,9 @@ fn cn_003_work_that_was_given_up_keeps_its_slot_until_it_really_ends() {
             assert_eq!((slots.active_count(), slots.waiting_count()), (0, 0));
         });
     }
-    check(comes_next);
-    check(|log| {
+    check(given_up, comes_next);
+    check(given_up_by_an_operation, comes_next);
+    check(given_up, |log| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(comes_next_later(log))
     });
