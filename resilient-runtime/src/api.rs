@@ -23,8 +23,9 @@ use crate::site::{Site, sites};
 /// next lower source is used.
 ///
 /// ```
-/// fn main() -> Result<(), resilient_runtime::ConfigErrors> {
-///     resilient_runtime::init()?;
+/// # use resilient_runtime as resilient;
+/// fn main() -> Result<(), resilient::ConfigErrors> {
+///     resilient::init()?;
 ///     Ok(())
 /// }
 /// ```
@@ -39,7 +40,8 @@ pub fn init() -> Result<(), ConfigErrors> {
 /// Sets in code what is the program's own: the variables' prefix, profiles for its own kinds of operation.
 ///
 /// ```
-/// use resilient_runtime::{Settings, builder};
+/// # use resilient_runtime as resilient;
+/// use resilient::{Settings, builder};
 ///
 /// builder()
 ///     .profile("payments", Settings::new().timeout("3s").max_attempts(2))
@@ -155,8 +157,9 @@ pub fn validate() -> Result<(), ConfigErrors> {
 /// [`RetryPolicy`](crate::RetryPolicy) made by hand has its numbers from the program.
 ///
 /// ```
+/// # use resilient_runtime as resilient;
 /// # fn on_hangup() {
-/// if let Err(errors) = resilient_runtime::reload() {
+/// if let Err(errors) = resilient::reload() {
 ///     eprintln!("the old configuration stays: {errors}");
 /// }
 /// # }
@@ -173,7 +176,8 @@ pub fn reload() -> Result<(), ConfigErrors> {
 /// What is in force for one annotated function, value by value, with the source each came from; print it.
 ///
 /// ```no_run
-/// println!("{}", resilient_runtime::explain("get_user")?);
+/// # use resilient_runtime as resilient;
+/// println!("{}", resilient::explain("get_user")?);
 /// # Ok::<(), resilient_runtime::UnknownOperation>(())
 /// ```
 ///
@@ -316,7 +320,8 @@ pub fn breakers() -> Vec<CircuitBreaker> {
 /// The state of everything: breakers, services, overall.
 ///
 /// ```
-/// let health = resilient_runtime::resilience_health();
+/// # use resilient_runtime as resilient;
+/// let health = resilient::resilience_health();
 /// println!("{}: open are {:?}", health.overall_health, health.open_breakers);
 /// println!("{}", health.to_json());
 /// ```
@@ -353,7 +358,8 @@ pub fn reset_resilience_state() {
 /// The trap: it runs on the thread of the guarded call, before that call goes on; hand slow work over.
 ///
 /// ```
-/// use resilient_runtime::{EventKind, subscribe};
+/// # use resilient_runtime as resilient;
+/// use resilient::{EventKind, subscribe};
 ///
 /// let subscription = subscribe(|event| {
 ///     if let EventKind::Transition { breaker, to, .. } = &event.kind {

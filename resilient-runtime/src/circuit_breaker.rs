@@ -22,7 +22,8 @@ use crate::runtime::Runtime;
 /// The trap: it takes its clock and its listeners from the scope it is made in, so a test makes it inside the scope.
 ///
 /// ```
-/// use resilient_runtime::{BreakerConfig, CircuitBreaker, ResilienceError, State};
+/// # use resilient_runtime as resilient;
+/// use resilient::{BreakerConfig, CircuitBreaker, ResilienceError, State};
 ///
 /// let breaker = CircuitBreaker::new("db", BreakerConfig::new().failure_threshold(1))?;
 /// breaker.try_acquire()?.failure();

@@ -25,7 +25,8 @@ use crate::timeout::{Ambient, current_deadline};
 /// thread the deadline to run [`within`](Self::within).
 ///
 /// ```
-/// use resilient_runtime::Deadline;
+/// # use resilient_runtime as resilient;
+/// use resilient::Deadline;
 /// use std::time::Duration;
 ///
 /// assert!(Deadline::current().is_none()); // not inside a guarded call
@@ -63,7 +64,8 @@ impl Deadline {
     /// The trap: call it when the request arrives, since the value says how long and not until when.
     ///
     /// ```
-    /// use resilient_runtime::Deadline;
+    /// # use resilient_runtime as resilient;
+    /// use resilient::Deadline;
     /// use std::time::Duration;
     ///
     /// let deadline = Deadline::from_grpc_timeout("100m")?;
@@ -90,7 +92,8 @@ impl Deadline {
     /// now.
     ///
     /// ```
-    /// use resilient_runtime::Deadline;
+    /// # use resilient_runtime as resilient;
+    /// use resilient::Deadline;
     ///
     /// let deadline = Deadline::from_millis("1500".parse()?);
     /// assert!(deadline.as_millis() <= 1500);
@@ -114,8 +117,9 @@ impl Deadline {
     /// rounded down, and `0n` only once it has passed.
     ///
     /// ```
-    /// use resilient_runtime::Deadline;
-    /// use resilient_runtime::testing::Scope;
+    /// # use resilient_runtime as resilient;
+    /// use resilient::Deadline;
+    /// use resilient::testing::Scope;
     /// use std::time::Duration;
     ///
     /// let scope = Scope::new(); // its clock stands still
@@ -146,7 +150,8 @@ impl Deadline {
     /// The trap: the future itself is not cut off at the deadline, the guarded calls in it are.
     ///
     /// ```
-    /// use resilient_runtime::Deadline;
+    /// # use resilient_runtime as resilient;
+    /// use resilient::Deadline;
     /// use std::time::Duration;
     ///
     /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
@@ -181,7 +186,8 @@ impl Deadline {
     /// The trap: `body` is not cut off at the deadline, the guarded calls in it are.
     ///
     /// ```
-    /// use resilient_runtime::Deadline;
+    /// # use resilient_runtime as resilient;
+    /// use resilient::Deadline;
     ///
     /// let handed_on = |timeout: &str| {
     ///     let deadline = Deadline::from_grpc_timeout(timeout)?;

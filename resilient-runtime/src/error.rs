@@ -15,7 +15,8 @@ use crate::reason::TripReason;
 /// function's own errors are never wrapped in it, except where `exhausted = "wrap"` asks for it.
 ///
 /// ```
-/// use resilient_runtime::{ErrorKind, ResilienceError};
+/// # use resilient_runtime as resilient;
+/// use resilient::{ErrorKind, ResilienceError};
 /// # use std::time::Duration;
 /// let error = ResilienceError::Timeout {
 ///     operation: "get_user",
@@ -262,7 +263,8 @@ impl ResilienceError {
     /// The `ResilienceError` inside `error` or its sources, however it was wrapped.
     ///
     /// ```
-    /// use resilient_runtime::ResilienceError;
+    /// # use resilient_runtime as resilient;
+    /// use resilient::ResilienceError;
     /// # let refused = ResilienceError::Isolated { name: "db" };
     /// let error = std::io::Error::from(refused);
     /// assert!(ResilienceError::find(&error).is_some());

@@ -24,7 +24,8 @@ const NAME: &str = "fallback_chain";
 /// [`AsyncFallbackChain`] is its twin for async operations.
 ///
 /// ```
-/// use resilient_runtime::{FallbackChain, ResilienceError};
+/// # use resilient_runtime as resilient;
+/// use resilient::{FallbackChain, ResilienceError};
 ///
 /// # fn from_cache() -> Result<u32, ResilienceError> { Err(ResilienceError::Isolated { name: "cache" }) }
 /// let chain = FallbackChain::new().then(from_cache).then(|| Ok(42));
@@ -88,7 +89,8 @@ impl<T, E> FallbackChain<T, E> {
 /// Dropping the future of a call drops the operation that is running, and asks no further one.
 ///
 /// ```
-/// use resilient_runtime::{AsyncFallbackChain, ResilienceError};
+/// # use resilient_runtime as resilient;
+/// use resilient::{AsyncFallbackChain, ResilienceError};
 ///
 /// # async fn from_cache() -> Result<u32, ResilienceError> { Err(ResilienceError::Isolated { name: "cache" }) }
 /// # #[tokio::main(flavor = "current_thread")]

@@ -32,7 +32,8 @@ use crate::timeout::pool::{Lent, MAX_WORKERS};
 /// 20 calls have answered nothing is known, and [`call_async`](Self::call_async) starts no hedge.
 ///
 /// ```
-/// use resilient_runtime::Hedge;
+/// # use resilient_runtime as resilient;
+/// use resilient::Hedge;
 /// use std::time::Duration;
 ///
 /// # async fn fetch() -> Result<u32, std::io::Error> { Ok(42) }
@@ -135,7 +136,8 @@ impl Hedge {
     /// [`Class::Transient`] one that another attempt may better, and any other class ends the call with that answer.
     ///
     /// ```
-    /// use resilient_runtime::{Class, Hedge};
+    /// # use resilient_runtime as resilient;
+    /// use resilient::{Class, Hedge};
     /// use std::io;
     /// use std::time::Duration;
     ///
@@ -192,7 +194,8 @@ impl Hedge {
     /// With [`HedgeDelay::P95`], as long as nothing is known, each begins when the one before it has failed.
     ///
     /// ```
-    /// use resilient_runtime::{Hedge, ResilienceError};
+    /// # use resilient_runtime as resilient;
+    /// use resilient::{Hedge, ResilienceError};
     /// use std::time::Duration;
     ///
     /// # async fn fetch(replica: &str) -> Result<String, ResilienceError> { Ok(replica.to_owned()) }
@@ -265,7 +268,8 @@ impl Hedge {
     /// that lose.
     ///
     /// ```
-    /// use resilient_runtime::{Hedge, ResilienceError};
+    /// # use resilient_runtime as resilient;
+    /// use resilient::{Hedge, ResilienceError};
     /// use std::time::Duration;
     ///
     /// type Operation = Box<dyn FnOnce() -> Result<u32, ResilienceError> + Send>;

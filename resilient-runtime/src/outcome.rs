@@ -24,7 +24,8 @@ pub enum Class {
 /// attribute sees there is only the type parameter.
 ///
 /// ```
-/// use resilient_runtime::{Class, Classify};
+/// # use resilient_runtime as resilient;
+/// use resilient::{Class, Classify};
 /// use std::time::Duration;
 ///
 /// enum HttpError {

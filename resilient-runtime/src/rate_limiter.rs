@@ -20,7 +20,8 @@ use crate::timeout::current_deadline;
 /// back, and a call that fails has used one too.
 ///
 /// ```
-/// use resilient_runtime::{RateLimitConfig, RateLimiter, ResilienceError};
+/// # use resilient_runtime as resilient;
+/// use resilient::{RateLimitConfig, RateLimiter, ResilienceError};
 ///
 /// let limiter = RateLimiter::new("api", RateLimitConfig::new(2))?;
 /// limiter.try_acquire()?;

@@ -18,7 +18,8 @@ use crate::runtime::Runtime;
 /// The trap: it takes its clock and its listeners from the scope it is made in, so a test makes it inside the scope.
 ///
 /// ```
-/// use resilient_runtime::{Budget, RetryBudget};
+/// # use resilient_runtime as resilient;
+/// use resilient::{Budget, RetryBudget};
 ///
 /// let budget = RetryBudget::new("orders-db", Budget::Tokens)?;
 /// assert_eq!(budget.available(), 500);

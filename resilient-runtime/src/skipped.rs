@@ -55,7 +55,8 @@ inventory::collect!(Unguarded);
 /// Every method that the attribute on its `impl` block or trait leaves unguarded, by path.
 ///
 /// ```
-/// for method in resilient_runtime::skipped() {
+/// # use resilient_runtime as resilient;
+/// for method in resilient::skipped() {
 ///     println!("{method}");
 /// }
 /// ```

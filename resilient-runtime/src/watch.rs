@@ -31,8 +31,9 @@ const SETTLE: Duration = Duration::from_millis(100);
 /// [`ResilienceConfig`](crate::ResilienceConfig) that the file names must have been made before.
 ///
 /// ```no_run
+/// # use resilient_runtime as resilient;
 /// # fn main() -> Result<(), resilient_runtime::ConfigErrors> {
-/// let _watch = resilient_runtime::watch("resilience.toml")?;
+/// let _watch = resilient::watch("resilience.toml")?;
 /// # Ok(())
 /// # }
 /// ```

@@ -30,7 +30,8 @@ impl fmt::Display for Window {
 /// calls), so a breaker with little traffic is opened by the consecutive rule alone.
 ///
 /// ```
-/// use resilient_runtime::{BreakerConfig, CircuitBreaker, Window};
+/// # use resilient_runtime as resilient;
+/// use resilient::{BreakerConfig, CircuitBreaker, Window};
 /// use std::time::Duration;
 ///
 /// let config = BreakerConfig::new()

@@ -15,7 +15,8 @@ use std::time::Duration;
 /// `max_wait` alone lets the queue grow to whatever comes in within that time; give it a `max_queue`.
 ///
 /// ```
-/// use resilient_runtime::{Bulkhead, BulkheadConfig};
+/// # use resilient_runtime as resilient;
+/// use resilient::{Bulkhead, BulkheadConfig};
 /// use std::time::Duration;
 ///
 /// let config = BulkheadConfig::new().max_concurrent(2).max_queue(5).max_wait(Duration::from_secs(1));

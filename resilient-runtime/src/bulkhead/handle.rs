@@ -25,7 +25,8 @@ use crate::timeout::{Timer, current_deadline};
 /// The trap: a call that holds a slot and enters the same bulkhead again may wait for itself.
 ///
 /// ```
-/// use resilient_runtime::{Bulkhead, BulkheadConfig, ResilienceError};
+/// # use resilient_runtime as resilient;
+/// use resilient::{Bulkhead, BulkheadConfig, ResilienceError};
 ///
 /// let bulkhead = Bulkhead::new("db", BulkheadConfig::new().max_concurrent(1))?;
 /// let permit = bulkhead.try_acquire()?;

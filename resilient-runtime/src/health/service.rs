@@ -65,7 +65,8 @@ impl fmt::Display for HealthStatus {
 /// `init()` report it.
 ///
 /// ```
-/// use resilient_runtime::HealthConfig;
+/// # use resilient_runtime as resilient;
+/// use resilient::HealthConfig;
 ///
 /// let strict = HealthConfig::new()
 ///     .unhealthy_error_rate(0.1)

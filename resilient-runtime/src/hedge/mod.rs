@@ -14,7 +14,8 @@ use std::time::Duration;
 /// How long an attempt may go without an answer before another one is started beside it.
 ///
 /// ```
-/// use resilient_runtime::HedgeDelay;
+/// # use resilient_runtime as resilient;
+/// use resilient::HedgeDelay;
 /// use std::time::Duration;
 ///
 /// assert_eq!(HedgeDelay::P95.to_string(), "p95");

@@ -84,7 +84,8 @@ pub(super) use words;
 /// tenant or host is what [`keyed`](Self::keyed) is for.
 ///
 /// ```
-/// use resilient_runtime::{ResilienceConfig, ResilienceError};
+/// # use resilient_runtime as resilient;
+/// use resilient::{ResilienceConfig, ResilienceError};
 ///
 /// let operation = ResilienceConfig::new("get_user")
 ///     .operation_type("database")
@@ -304,9 +305,10 @@ impl<R> ResilienceConfig<R> {
     /// The trap: attempts overlap, so the operation must be idempotent.
     ///
     /// ```
+    /// # use resilient_runtime as resilient;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use resilient_runtime::{ResilienceConfig, ResilienceError};
+    /// use resilient::{ResilienceConfig, ResilienceError};
     ///
     /// let operation = ResilienceConfig::new("get_price").hedge_delay("p95").build_hedged()?;
     /// let price = operation.call_async(async || Ok::<_, ResilienceError>(42)).await?;

@@ -19,7 +19,8 @@ use crate::profile::{
 /// The trap: `timeout` limits each attempt; `deadline` limits the block, and is counted from `build`.
 ///
 /// ```
-/// use resilient_runtime::{ResilienceError, resilient_context};
+/// # use resilient_runtime as resilient;
+/// use resilient::{ResilienceError, resilient_context};
 /// # fn get_users() -> Result<Vec<u32>, ResilienceError> { Ok(vec![1, 2]) }
 /// # fn set_active(_: u32) -> Result<(), ResilienceError> { Ok(()) }
 ///

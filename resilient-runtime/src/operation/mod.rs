@@ -54,7 +54,8 @@ use rules::{Judge, Rule, Rules};
 /// [`ResilienceConfig`].
 ///
 /// ```
-/// use resilient_runtime::{BreakerConfig, CircuitBreaker, ResilientOperation, RetryPolicy, TimeoutPolicy};
+/// # use resilient_runtime as resilient;
+/// use resilient::{BreakerConfig, CircuitBreaker, ResilientOperation, RetryPolicy, TimeoutPolicy};
 /// use std::io;
 ///
 /// let operation = ResilientOperation::builder("fetch_user")
@@ -221,7 +222,8 @@ impl<R> ResilientOperation<R> {
     /// The trap: what is given up runs on to its end, and keeps its thread, and its place in a bulkhead, until then.
     ///
     /// ```
-    /// use resilient_runtime::{ResilienceError, ResilientOperation, TimeoutPolicy};
+    /// # use resilient_runtime as resilient;
+    /// use resilient::{ResilienceError, ResilientOperation, TimeoutPolicy};
     /// use std::time::Duration;
     ///
     /// let operation = ResilientOperation::builder("solve")
@@ -262,9 +264,10 @@ impl<R> ResilientOperation<R> {
     /// lock, or into a function with an attribute.
     ///
     /// ```
+    /// # use resilient_runtime as resilient;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use resilient_runtime::{ResilienceError, ResilientOperation, TimeoutPolicy};
+    /// use resilient::{ResilienceError, ResilientOperation, TimeoutPolicy};
     ///
     /// let operation = ResilientOperation::builder("listen")
     ///     .with_timeout(TimeoutPolicy::new().with_timeout("20ms"))
@@ -295,7 +298,8 @@ impl<R: Clone> ResilientOperation<R> {
     /// The trap: it is for operations that are [`keyed`](ResilienceConfig::keyed); any other stays as it is.
     ///
     /// ```
-    /// use resilient_runtime::{ResilienceConfig, ResilienceError};
+    /// # use resilient_runtime as resilient;
+    /// use resilient::{ResilienceConfig, ResilienceError};
     ///
     /// let operation = ResilienceConfig::new("charge").failure_threshold(1).enable_retry(false).keyed().build()?;
     /// let down = || Err::<(), _>(ResilienceError::Isolated { name: "acme" });
@@ -531,9 +535,10 @@ impl<R: Clone> OperationBuilder<R> {
     /// The trap: attempts overlap, so the operation must be idempotent. The hedge's own name is not used here.
     ///
     /// ```
+    /// # use resilient_runtime as resilient;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use resilient_runtime::{Hedge, ResilienceError, ResilientOperation};
+    /// use resilient::{Hedge, ResilienceError, ResilientOperation};
     /// use std::time::Duration;
     ///
     /// let hedge = Hedge::new(Duration::from_millis(50));

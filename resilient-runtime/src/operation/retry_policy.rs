@@ -24,7 +24,8 @@ use crate::runtime::Runtime;
 /// or a test, an error that none of them speaks of is final.
 ///
 /// ```
-/// use resilient_runtime::RetryPolicy;
+/// # use resilient_runtime as resilient;
+/// use resilient::RetryPolicy;
 /// use std::io;
 /// use std::time::Duration;
 ///

@@ -180,7 +180,8 @@ impl<T, E> sealed::Sealed for Returning<T, E> {}
 /// One whose fallback makes texts takes no call that gives a number:
 ///
 /// ```compile_fail,E0277
-/// use resilient_runtime::ResilientOperation;
+/// # use resilient_runtime as resilient;
+/// use resilient::ResilientOperation;
 /// use std::io;
 ///
 /// let operation = ResilientOperation::builder("read").with_fallback(|_: io::Error| Ok("cached")).build()?;

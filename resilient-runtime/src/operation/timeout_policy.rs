@@ -17,7 +17,8 @@ use crate::profile::{ConfigErrors, IntoDuration, Problem, Settings, check};
 /// [`ResilientOperation::call`](crate::ResilientOperation::call).
 ///
 /// ```
-/// use resilient_runtime::TimeoutPolicy;
+/// # use resilient_runtime as resilient;
+/// use resilient::TimeoutPolicy;
 /// use std::io;
 ///
 /// let policy = TimeoutPolicy::new()

@@ -14,7 +14,8 @@ use crate::clock::nanos;
 /// than `rate` may pass in *any* `per`, write `burst(1)` or [`Algorithm::SlidingWindow`].
 ///
 /// ```
-/// use resilient_runtime::{RateLimitConfig, RateLimiter};
+/// # use resilient_runtime as resilient;
+/// use resilient::{RateLimitConfig, RateLimiter};
 /// use std::time::Duration;
 ///
 /// let config = RateLimitConfig::new(100)

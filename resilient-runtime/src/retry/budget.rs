@@ -15,7 +15,8 @@ use crate::clock::{Moment, nanos};
 /// The trap: a budget belongs to the target, not to the call. All functions of one operation name spend the same one.
 ///
 /// ```
-/// use resilient_runtime::Budget;
+/// # use resilient_runtime as resilient;
+/// use resilient::Budget;
 ///
 /// assert_eq!(Budget::default(), Budget::Tokens);
 /// let fifth = Budget::Ratio { ratio: 0.2, per_second: 1.0 };

@@ -13,7 +13,8 @@ use super::ambient_clock;
 /// Calls take no time unless [`Flaky::takes`] says so. It is shared by reference, also between threads.
 ///
 /// ```
-/// use resilient_runtime::testing::Flaky;
+/// # use resilient_runtime as resilient;
+/// use resilient::testing::Flaky;
 ///
 /// #[derive(Clone, Debug, PartialEq)]
 /// enum MyErr {
@@ -31,7 +32,8 @@ use super::ambient_clock;
 /// Values that cannot be cloned, a step that panics:
 ///
 /// ```
-/// use resilient_runtime::testing::Flaky;
+/// # use resilient_runtime as resilient;
+/// use resilient::testing::Flaky;
 /// use std::io;
 ///
 /// let file = Flaky::<Vec<u8>, io::Error>::new()

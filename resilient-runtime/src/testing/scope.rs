@@ -26,8 +26,9 @@ use crate::runtime::{Entered, Origins, Runtime};
 /// The trap: threads and tasks that the test spawns are outside the scope; enter it there as well.
 ///
 /// ```
-/// use resilient_runtime::testing::Scope;
-/// use resilient_runtime::{BreakerConfig, CircuitBreaker, State};
+/// # use resilient_runtime as resilient;
+/// use resilient::testing::Scope;
+/// use resilient::{BreakerConfig, CircuitBreaker, State};
 /// use std::time::Duration;
 ///
 /// let scope = Scope::new();
