@@ -134,21 +134,21 @@ impl Clock {
         }
     }
 
-    /// Waits on the calling thread until `bell` is rung, at most `limit`; answers whether it was. On a tokio worker
-    /// the other tasks are handed over first, as for a sleep.
+    /// Waits on the calling thread until `bell` is rung, or the time is `over`; answers whether it was rung. On a
+    /// tokio worker the other tasks are handed over first, as for a sleep.
     ///
     /// Whoever rings is another thread, so it is waited for in real time on a clock that a test moves, too; that
-    /// clock may pass the limit before, and has passed it afterwards.
-    pub(crate) fn wait_blocking(&self, bell: &Bell, limit: Option<Duration>) -> bool {
+    /// clock may pass the end before, and has passed it afterwards.
+    pub(crate) fn wait_blocking(&self, bell: &Bell, over: Moment) -> bool {
         let rung = Cell::new(false);
-        beside_other_tasks(|| rung.set(self.wait_here(bell, limit)));
+        beside_other_tasks(|| rung.set(self.wait_here(bell, over)));
         rung.get()
     }
 
-    fn wait_here(&self, bell: &Bell, limit: Option<Duration>) -> bool {
+    fn wait_here(&self, bell: &Bell, over: Moment) -> bool {
         /// How soon a clock that was moved by hand is noticed.
         const GLANCE: Duration = Duration::from_millis(1);
-        let over = limit.map_or(Moment::NEVER, |limit| self.now().saturating_add(limit));
+        let limit = (over != Moment::NEVER).then(|| over.since(self.now()));
         let began = std::time::Instant::now();
         loop {
             let left = limit.map(|limit| limit.saturating_sub(began.elapsed()));

@@ -210,8 +210,8 @@ impl BulkheadCore {
                 return answer;
             }
             let limit = limit.into_iter().chain(self.max_wait()).min();
-            let left = limit.map(|limit| limit.saturating_sub(clock.now().since(began)));
-            if !clock.wait_blocking(&bell, left) {
+            let over = limit.map_or(Moment::NEVER, |limit| began.saturating_add(limit));
+            if !clock.wait_blocking(&bell, over) {
                 return self.timed_out(&mut place, clock.now().since(began));
             }
         }
