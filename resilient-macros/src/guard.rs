@@ -14,7 +14,9 @@ use crate::inherit::inherit;
 use crate::item::{GuardedFn, IMPL, Shape, TRAIT, cfgs, no_body, other_item};
 use crate::paths::Paths;
 use crate::plan::Plan;
-use crate::validate::{asked_for_time, fit, needs_a_mode, policy, set_once, stands_in, validate};
+use crate::validate::{
+    asked_for_time, borrows_uniquely, fit, needs_a_mode, policy, set_once, stands_in, validate,
+};
 
 /// Expands `#[word(list)] item`, and every other attribute of ours on the same item with it.
 pub(crate) fn guard(word: &'static Word, list: TokenStream, item: TokenStream) -> TokenStream {
@@ -252,11 +254,15 @@ fn method(own: Ours, function: &GuardedFn, around: &(Vec<Written>, Args), errors
     }
     args.skip = None;
     let is_async = !matches!(function.shape(), Ok(Shape::Sync));
-    let may_hedge = matches!(function.shape(), Ok(Shape::Async | Shape::Future(_)));
+    let may_hedge = matches!(function.shape(), Ok(Shape::Async | Shape::Future(_)))
+        && !function.sig.inputs.iter().any(borrows_uniquely);
     let (written, mut args) = inherit((written, args), around, may_hedge);
     let given = |key: &str, args: &Args| args.inherited.iter().any(|inherited| inherited == key);
     if given("timeout_mode", &args) && is_async {
         args.timeout_mode = None;
+    }
+    if written.is_empty() {
+        return skipped("the block asks for a hedge alone, which it cannot have".to_owned());
     }
     let layers = policy(&written, &args, errors);
     // Where the block asks for the limit, the block has to say how sync methods that borrow keep to it.

@@ -1023,7 +1023,7 @@ fn retryable(function: &GuardedFn, shape: &Shape, errors: &mut Errors) {
     }
 }
 
-fn borrows_uniquely(argument: &FnArg) -> bool {
+pub(crate) fn borrows_uniquely(argument: &FnArg) -> bool {
     match argument {
         FnArg::Receiver(receiver) => match &receiver.kind {
             ReceiverKind::Typed(_, ty) => has_unique_borrow(ty),

@@ -365,3 +365,21 @@ fn a_method_that_stands_in_for_the_others_does_not_stand_in_for_itself() {
         ["`stale` would stand in for itself, again and again; name another function"]
     );
 }
+
+#[test]
+fn a_method_that_cannot_be_hedged_is_guarded_by_the_rest_of_its_block() {
+    let item = quote! {
+        impl Users {
+            async fn get(&self) -> Result<(), E> { go().await }
+            async fn put(&mut self) -> Result<(), E> { go().await }
+            fn sync(&self) -> Result<(), E> { go() }
+        }
+    };
+    let list = quote!(hedge(delay = "20ms"), idempotent = true);
+    let got = expanded("database_resilient", list, item.clone()).to_string();
+    let count = |part: proc_macro2::TokenStream| got.matches(&part.to_string()).count();
+    assert_eq!(count(quote!(.hedge())), 1);
+    assert_eq!(count(quote!(.retry())), 3);
+    let alone = expanded("hedge", quote!(idempotent = true), item).to_string();
+    assert_eq!(alone.matches("which it cannot have").count(), 2, "{alone}");
+}
