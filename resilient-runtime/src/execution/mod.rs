@@ -438,6 +438,11 @@ impl Execution {
         let Some(retry) = self.policy.retry.as_ref().filter(|retry| self.asked < retry.max_attempts) else {
             return Err(StopReason::Attempts);
         };
+        if let Some(budget) = &self.policy.budget
+            && self.asked == 1
+        {
+            budget.earn(|| self.now());
+        }
         let delay = self.fitting_delay(retry, now, hint);
         // Paid for once it is sure to be used; but that the budget is empty is told first.
         let affords = |budget: &Arc<BudgetCore>| budget.affords(|| self.now());

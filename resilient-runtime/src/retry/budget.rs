@@ -36,7 +36,7 @@ pub enum Budget {
     Tokens,
     /// A share of the last 10 seconds' calls (`budget(ratio = 0.2, per_second = 1)`).
     Ratio {
-        /// Retries that each call earns whose first attempt succeeds: 0.2 is one retry for five calls.
+        /// Retries that each call earns, when its first attempt ends: 0.2 is one retry for five calls.
         ratio: f64,
         /// Retries per second that are there without any calls.
         per_second: f64,
@@ -150,6 +150,13 @@ impl BudgetCore {
                 }
             }
             Purse::Recent(recent) => recent.deposit(now()),
+        }
+    }
+
+    /// A first attempt failed: of a ratio, the call has earned its share all the same.
+    pub(crate) fn earn(&self, now: impl FnOnce() -> Moment) {
+        if let Purse::Recent(recent) = &self.purse {
+            recent.deposit(now());
         }
     }
 
