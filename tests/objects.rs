@@ -704,6 +704,18 @@ fn bulkhead_and_rate_limit_are_there_once_one_of_their_words_is_said() {
     assert_eq!(layers, "retry > circuit breaker > rate limit > timeout > function");
 }
 
+#[test]
+fn an_operation_that_asks_for_a_hedge_is_not_built_without_one() {
+    let _inside = Scope::new().enter();
+    for config in [
+        ResilienceConfig::new("unhedged").enable_hedge(true),
+        ResilienceConfig::new("unhedged").hedge_delay("50ms"),
+    ] {
+        let refused = config.build().map(drop).unwrap_err().to_string();
+        assert!(refused.contains("build_hedged"), "{refused}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_hedged_operation_answers_with_the_first_good_attempt() {
     async fn primary_hangs(calls: &AtomicU32) -> Answer {

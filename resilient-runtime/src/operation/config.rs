@@ -331,7 +331,8 @@ impl<R> ResilienceConfig<R> {
         let subject = format!("`{}` ({}:{})", self.name, self.at.file(), self.at.line());
         let mut problems = check(&self.settings, &subject);
         problems.extend(self.contradictions(&subject));
-        if !hedged && (self.settings.hedge_delay.is_some() || self.settings.hedge_max_hedges.is_some()) {
+        let Settings { hedge_delay, hedge_max_hedges, enable_hedge, .. } = &self.settings;
+        if !hedged && (hedge_delay.is_some() || hedge_max_hedges.is_some() || *enable_hedge == Some(true)) {
             let what = "`build` makes an operation that is not hedged";
             problems.push(Problem::new(format!("hedge of {subject}"), what).allowed("build_hedged"));
         }
