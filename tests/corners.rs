@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use resilient::testing::Scope;
 use resilient::{
-    BreakerConfig, CircuitBreaker, EventKind, ResilienceError, Settings, State, breaker, builder,
+    BreakerConfig, Bulkhead, BulkheadConfig, CircuitBreaker, EventKind, RateLimitConfig, RateLimiter,
+    ResilienceConfig, ResilienceError, ResilientOperation, Settings, State, breaker, builder,
     circuit_breaker, explain, reset_resilience_state, resilience_health, resilient, retry_with_backoff,
     subscribe, validate,
 };
@@ -297,4 +298,35 @@ fn who_waits_for_an_open_breaker_waits_as_long_as_it_is_open_and_loses_no_attemp
     let waited = scope.pauses()[0];
     assert!((seconds(5)..=Duration::from_millis(5_500)).contains(&waited), "{waited:?}");
     assert_eq!(scope.pauses().len(), 1);
+}
+
+#[test]
+fn calls_without_a_key_of_an_operation_that_is_kept_by_key_are_guarded_too() {
+    let scope = Scope::new();
+    let _inside = scope.enter();
+    let operation = ResilienceConfig::new("corners_keyless").failure_threshold(1).enable_retry(false).keyed();
+    let operation = operation.build().unwrap();
+    assert_eq!(operation.call(|| Err::<(), _>(Fault::Down)), Err(Fault::Down));
+    assert_eq!(operation.call(|| Ok(())), Err(Fault::Refused));
+    assert_eq!(operation.for_key("acme").call(|| Ok::<_, Fault>(())), Ok(()));
+}
+
+#[test]
+fn a_handle_made_outside_of_a_scope_keeps_to_the_deadline_in_it() {
+    let limit = RateLimitConfig::new(1).per(seconds(30)).max_wait(seconds(60));
+    let limiter = RateLimiter::new("corners_outside", limit).unwrap();
+    let config = BulkheadConfig::new().max_concurrent(1).max_wait(seconds(30));
+    let bulkhead = Bulkhead::new("corners_outside", config).unwrap();
+    let _permit = bulkhead.try_acquire().unwrap();
+    limiter.try_acquire().unwrap();
+    let scope = Scope::new();
+    let _inside = scope.enter();
+    // Its clock is far from the one that the handles have.
+    scope.clock().advance(seconds(36_000));
+    let operation = ResilientOperation::builder("corners_outside").with_deadline("50ms").build().unwrap();
+    let began = std::time::Instant::now();
+    assert!(operation.call(|| limiter.acquire_blocking()).is_err_and(|refused| refused.is_rate_limited()));
+    let refused = operation.call(|| bulkhead.acquire_blocking().map(drop)).unwrap_err();
+    assert!(refused.is_bulkhead_full(), "{refused}");
+    assert!(began.elapsed() < seconds(10));
 }

@@ -211,6 +211,11 @@ impl Deadline {
     }
 }
 
+/// What the deadline around this code leaves, by the clock it is on: a handle made outside of a scope has another.
+pub(crate) fn time_left() -> Option<Duration> {
+    Deadline::current().map(|around| around.remaining())
+}
+
 fn clock() -> Clock {
     Runtime::current().context().clock.clone()
 }

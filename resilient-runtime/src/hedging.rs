@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::caught::Caught;
 use crate::clock::Moment;
 use crate::context::Context;
+use crate::deadline::time_left;
 use crate::error::ResilienceError;
 use crate::event::EventKind;
 use crate::hedge::{Answer, HedgeDelay, Hedged, Judged, Latency, Race};
@@ -18,7 +19,6 @@ use crate::outcome::Class;
 use crate::policy::Hedging;
 use crate::profile::ConfigErrors;
 use crate::runtime::{Runtime, Surroundings, WORKERS};
-use crate::timeout::current_deadline;
 use crate::timeout::pool::{Lent, MAX_WORKERS};
 
 /// Starts another attempt beside one that does not answer, and takes the first good answer.
@@ -382,8 +382,7 @@ impl Hedge {
 
     /// Waits on this thread for an answer, until the next lane is due or the deadline passes.
     fn next_answer<A>(&self, answers: &Receiver<A>, wait: Option<Duration>) -> Next<A> {
-        let deadline = current_deadline();
-        let left = (deadline != Moment::NEVER).then(|| deadline.since(self.context.clock.now()));
+        let left = time_left();
         let (patience, at_its_end) = match (wait, left) {
             (Some(wait), Some(left)) if left <= wait => (left, Next::Deadline),
             (None, Some(left)) => (left, Next::Deadline),

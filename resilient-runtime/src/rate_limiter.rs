@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::Moment;
 use crate::context::Context;
+use crate::deadline::time_left;
 use crate::error::ResilienceError;
 use crate::event::EventKind;
 use crate::profile::ConfigErrors;
 use crate::rate_limit::{RateLimitConfig, RateLimiterCore, RateLimiterSnapshot};
 use crate::runtime::Runtime;
-use crate::timeout::current_deadline;
 
 /// A rate limiter: a cheap handle on shared state.
 ///
@@ -163,11 +162,9 @@ impl RateLimiter {
     }
 
     fn reserve(&self) -> Result<Duration, ResilienceError> {
-        let deadline = current_deadline();
         // A permit that comes with the deadline's end comes too late.
         let instant = Duration::from_nanos(1);
-        let left = || deadline.since(self.context.clock.now()).saturating_sub(instant);
-        let left = (deadline != Moment::NEVER).then(left);
+        let left = time_left().map(|left| left.saturating_sub(instant));
         self.told(self.limiter.reserve_within(left))
     }
 

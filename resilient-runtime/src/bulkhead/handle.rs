@@ -3,16 +3,15 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
-use std::time::Duration;
 
 use super::{BulkheadConfig, BulkheadCore, BulkheadSnapshot, Place};
-use crate::clock::Moment;
 use crate::context::Context;
+use crate::deadline::time_left;
 use crate::error::ResilienceError;
 use crate::event::EventKind;
 use crate::profile::ConfigErrors;
 use crate::runtime::Runtime;
-use crate::timeout::{Timer, current_deadline};
+use crate::timeout::Timer;
 
 /// A bulkhead: a cheap handle on so many slots for calls, and the queue before them.
 ///
@@ -116,7 +115,7 @@ impl Bulkhead {
     ///
     /// [`ResilienceError::BulkheadFull`].
     pub fn acquire_blocking(&self) -> Result<BulkheadPermit, ResilienceError> {
-        self.permit(self.core.enter_blocking(self.time_left()))
+        self.permit(self.core.enter_blocking(time_left()))
     }
 
     /// Calls `operation` once it has a slot, waiting on this thread as the configuration allows.
@@ -156,12 +155,6 @@ impl Bulkhead {
         self.core.reset();
     }
 
-    /// What the deadline around this code leaves.
-    fn time_left(&self) -> Option<Duration> {
-        let deadline = current_deadline();
-        (deadline != Moment::NEVER).then(|| deadline.since(self.context.clock.now()))
-    }
-
     fn permit(&self, entered: Result<(), ResilienceError>) -> Result<BulkheadPermit, ResilienceError> {
         match entered {
             Ok(()) => Ok(BulkheadPermit { core: Arc::clone(&self.core) }),
@@ -188,7 +181,7 @@ impl Waiter<'_> {
         if polled.is_ready() {
             return polled;
         }
-        match core.max_wait().into_iter().chain(self.bulkhead.time_left()).min() {
+        match core.max_wait().into_iter().chain(time_left()).min() {
             None => Poll::Pending,
             Some(limit) => {
                 self.timer.poll(cx, || limit).map(|waited| core.timed_out(&mut self.place, waited))

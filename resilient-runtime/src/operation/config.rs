@@ -198,8 +198,8 @@ impl<R> ResilienceConfig<R> {
         self
     }
 
-    /// Breaker, bulkhead and limiter have one state per key, see [`ResilientOperation::for_key`]. Default: one for all
-    /// calls.
+    /// Breaker, bulkhead and limiter have one state per key, see [`ResilientOperation::for_key`]; calls without a key
+    /// share one of their own, that of the empty key. Default: one for all calls.
     pub fn keyed(mut self) -> Self {
         self.switches.keyed = true;
         self

@@ -184,12 +184,12 @@ impl<R> ResilientOperation<R> {
 
     fn begin(&self) -> Execution {
         let policy = self.policy();
-        match &self.key {
-            Some(key) if policy.families.is_some() => {
-                Execution::begin(PolicyRef::Scoped(Arc::new(policy.of_key(key))))
-            }
-            _ => Execution::begin(policy),
+        if policy.families.is_none() {
+            return Execution::begin(policy);
         }
+        // Calls without a key have one state as well: none at all would leave them unguarded.
+        let key = self.key.as_deref().unwrap_or_default();
+        Execution::begin(PolicyRef::Scoped(Arc::new(policy.of_key(key))))
     }
 
     fn judge<T, E>(&self) -> Judge<'_, T, E>

@@ -33,6 +33,8 @@ use crate::retry::Budget;
 const LIMIT: u64 = 1 << 20;
 /// So many mistakes in the notation are told; what follows a mistake may only seem to be one.
 const MOST_MISTAKES: usize = 20;
+/// So many other problems of one file are told: whoever has more has named another file.
+const MOST_PROBLEMS: usize = 100;
 const MAX_RETRIES: &str = "max_retries";
 const MAX_ATTEMPTS: &str = "max_attempts";
 /// The keys that hold a table, which is what the parameters in it begin with.
@@ -153,8 +155,16 @@ impl Reader<'_> {
     }
 
     fn tell(&mut self, at: usize, problem: impl FnOnce(String) -> Problem) {
+        if self.has_told_enough() {
+            return;
+        }
         let problem = problem(self.place(at).to_string());
         self.problems.push((at, problem));
+    }
+
+    /// What is more costs time and is told nobody.
+    fn has_told_enough(&self) -> bool {
+        self.problems.len() >= MOST_PROBLEMS
     }
 
     fn unknown(&mut self, at: usize, what: &str, nearest: Option<String>) {
@@ -163,6 +173,10 @@ impl Reader<'_> {
 
     fn in_order(mut self) -> Vec<Problem> {
         self.problems.sort_by_key(|(at, _)| *at);
+        if self.has_told_enough() {
+            let more = Problem::new(&**self.path, "there may be more that is wrong with the file");
+            self.problems.push((self.text.len(), more));
+        }
         self.problems.into_iter().map(|(_, problem)| problem).collect()
     }
 
@@ -180,7 +194,7 @@ impl Reader<'_> {
                         if profiles.kinds().any(|known| known == name) {
                             let entries = said.profiles.entry(name).or_default();
                             self.table_of_one(value, entries);
-                        } else {
+                        } else if !self.has_told_enough() {
                             let known: Vec<_> = profiles.kinds().map(str::to_ascii_lowercase).collect();
                             let nearest =
                                 nearest(&name.to_ascii_lowercase(), known.iter().map(String::as_str));
@@ -198,7 +212,7 @@ impl Reader<'_> {
                         if operations.contains(&name) {
                             let entries = said.operations.entry(name.to_owned()).or_default();
                             self.table_of_one(value, entries);
-                        } else {
+                        } else if !self.has_told_enough() {
                             let nearest = nearest(name, operations.iter().copied());
                             let written = nearest.map(|name| format!("[operations.{}]", as_key(&name)));
                             self.unknown(at, "no operation has this name", written);
@@ -264,6 +278,9 @@ impl Reader<'_> {
     }
 
     fn unknown_key(&mut self, at: usize, name: &str, group: Option<&str>) {
+        if self.has_told_enough() {
+            return;
+        }
         let nearest = if let Some(group) = group {
             let prefix = format!("{group}_");
             nearest(name, PARAMS.iter().filter_map(|param| param.name.strip_prefix(&prefix)))
@@ -445,6 +462,17 @@ mod tests {
         let (_, problems) = read(&format!("[operations.get_user]\n{table}"));
         let [problem] = problems.as_slice() else { panic!("{table}: {problems:#?}") };
         problem.clone()
+    }
+
+    #[test]
+    fn a_file_that_is_something_else_is_not_told_line_by_line() {
+        let lines: String = (0..20_000).map(|n| format!("key_{n} = 1\n")).collect();
+        for text in [format!("[profiles.database]\n{lines}"), lines.clone(), format!("[operations]\n{lines}")]
+        {
+            let (_, problems) = read(&text);
+            assert_eq!(problems.len(), MOST_PROBLEMS + 1);
+            assert_eq!(problems[MOST_PROBLEMS], "r.toml: there may be more that is wrong with the file");
+        }
     }
 
     #[test]
