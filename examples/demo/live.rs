@@ -163,6 +163,9 @@ fn describe(kind: &EventKind) -> Option<(Mark, String)> {
         EventKind::AttemptTimedOut { attempt, limit } => {
             (Mark("⏱", red), format!("attempt {attempt} cut off at its limit of {}", span(*limit)))
         }
+        EventKind::RetryScheduled { attempt, delay: Duration::ZERO } => {
+            (Mark("↻", yellow), format!("attempt {} follows at once", attempt + 1))
+        }
         EventKind::RetryScheduled { attempt, delay } => {
             (Mark("↻", yellow), format!("attempt {} follows in {}", attempt + 1, span(*delay)))
         }

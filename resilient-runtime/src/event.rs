@@ -170,6 +170,9 @@ impl fmt::Display for EventKind {
             Self::AttemptTimedOut { attempt, limit } => {
                 write!(f, "attempt {attempt} was cut off at its limit of {}", Span(*limit))
             }
+            Self::RetryScheduled { attempt, delay: Duration::ZERO } => {
+                write!(f, "attempt {} follows at once", attempt.saturating_add(1))
+            }
             Self::RetryScheduled { attempt, delay } => {
                 write!(f, "attempt {} follows in {}", attempt.saturating_add(1), Span(*delay))
             }

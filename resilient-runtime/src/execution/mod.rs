@@ -397,7 +397,8 @@ impl Execution {
         let (outcome, next) = match end {
             End::Succeeded => return None,
             End::Failed(Verdict { outcome, retry, hint }) => {
-                (outcome, self.next_delay(retry, hint.max(self.open_time())))
+                let next = self.next_delay(retry, hint.max(self.open_time()));
+                (outcome, next.map(|delay| if self.is_shut_for(delay) { Duration::ZERO } else { delay }))
             }
             End::OutOfTime { cut_off } => {
                 let outcome = if cut_off { Outcome::Failure } else { Outcome::Ignored };
@@ -417,6 +418,13 @@ impl Execution {
                 None
             }
         }
+    }
+
+    /// Whether the breaker is going to refuse an attempt after `delay`: then that need not be waited for.
+    fn is_shut_for(&self, delay: Duration) -> bool {
+        let Policy { breaker, breaker_per_call, retry_on_open, .. } = &*self.policy;
+        let sees_attempts = !breaker_per_call && !retry_on_open;
+        sees_attempts && breaker.as_ref().is_some_and(|breaker| breaker.retry_after() > delay)
     }
 
     /// How long the breaker stays open, where the author wants that waited for.
