@@ -3,10 +3,10 @@
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Attribute, ExprPath, FnArg, Pat, Path, ReceiverKind, ReturnType, Type, TypeInfer};
+use syn::{Attribute, Expr, ExprPath, FnArg, Pat, Path, ReceiverKind, ReturnType, Type, TypeInfer};
 
 use crate::item::{
-    FutureTail, GuardedFn, Owner, Shape, cfgs, each_binding, erase_opaque, is_plain, is_reference,
+    FutureTail, GuardedFn, Owner, Shape, cfgs, each_binding, erase_opaque, is_plain, is_reference, mentions,
 };
 use crate::paths::Paths;
 use crate::plan::{Capture, Fallback, Health, Judgement, Plan, RetryOnly, Setting, TimeLimit};
@@ -840,7 +840,7 @@ fn stand_in(
     let calls: Vec<StandIn> = paths
         .iter()
         .enumerate()
-        .map(|(at, path)| StandIn::new(plan, path, at, at + 1 == paths.len(), value.is_some(), arguments))
+        .map(|(at, path)| StandIn::new(plan, path, at, at + 1 == paths.len(), value.as_ref(), arguments))
         .collect();
     let (names, adapted): (Vec<_>, Vec<_>) = calls.iter().map(|call| (&call.names, &call.adapted)).unzip();
     let calls = calls.iter().map(|call| &call.called);
@@ -872,16 +872,24 @@ struct StandIn {
 const MOST_ARGUMENTS: usize = 12;
 
 impl StandIn {
-    fn new(plan: &Plan, path: &ExprPath, at: usize, last: bool, ended: bool, arguments: &Arguments) -> Self {
+    fn new(
+        plan: &Plan,
+        path: &ExprPath,
+        at: usize,
+        last: bool,
+        value: Option<&Expr>,
+        arguments: &Arguments,
+    ) -> Self {
         let span = Span::mixed_site().located_at(end_of(path));
         let private = plan.paths.private(span);
         let (stand_in, error) =
             (format_ident!("stand_in{at}", span = span), format_ident!("error{at}", span = span));
-        let for_good = last && !ended;
-        let passed = arguments
-            .passed
-            .iter()
-            .map(|passed| if for_good { passed.at_last(span) } else { passed.for_now(plan, span) });
+        let for_good = last && value.is_none();
+        let value = value.map(ToTokens::to_token_stream).unwrap_or_default();
+        let passed = arguments.passed.iter().map(|passed| {
+            let used_again = !last || mentions(&value, &passed.name);
+            if used_again { passed.for_now(plan, span) } else { passed.at_last(span) }
+        });
         let await_ = plan.is_async().then(|| quote_spanned!(span=> .await));
         let most = arguments.passed.len();
         let (names, adapted, call) = if most > MOST_ARGUMENTS {

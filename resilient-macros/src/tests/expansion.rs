@@ -714,3 +714,20 @@ fn a_chain_passes_on_until_somebody_answers() {
     assert_has(&got, &quote!(hands.own_error(&call, out)));
     assert_has(&got, &quote!((&::resilient::__private::Answer::<Result<u32, E>>::new()).answer(0)));
 }
+
+#[test]
+fn the_last_function_that_stands_in_gets_the_arguments_themselves_unless_the_value_behind_it_uses_them() {
+    let copies = |list| {
+        let item = quote!(
+            fn price(id: Id, tag: Tag) -> Result<u32, Error> {
+                ask(&id, &tag)
+            }
+        );
+        let got = expanded("fallback", list, item).to_string();
+        got.matches(&quote!(handed_on).to_string()).count()
+    };
+    assert_eq!(copies(quote!(replica)), 0);
+    assert_eq!(copies(quote!(replica, value = 0)), 0);
+    assert_eq!(copies(quote!(replica, value = tag.price())), 1);
+    assert_eq!(copies(quote!(chain = [cache, replica], value = tag.price())), 3);
+}
