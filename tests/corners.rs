@@ -330,3 +330,18 @@ fn a_handle_made_outside_of_a_scope_keeps_to_the_deadline_in_it() {
     assert!(refused.is_bulkhead_full(), "{refused}");
     assert!(began.elapsed() < seconds(10));
 }
+
+#[test]
+fn two_operations_of_one_line_that_name_one_breaker_and_disagree_are_told() {
+    let scope = Scope::new();
+    let _inside = scope.enter();
+    let [first, second] = [1, 7].map(|failures| {
+        let config = ResilienceConfig::new(format!("corners_line_{failures}")).failure_threshold(failures);
+        config.breaker_name("corners_line").build().unwrap()
+    });
+    for operation in [&first, &second, &first] {
+        operation.call(|| Ok::<_, Fault>(())).unwrap();
+    }
+    assert_eq!(breaker("corners_line").unwrap().snapshot().failure_threshold, 1);
+    assert_eq!(complaints(&scope), 1);
+}

@@ -320,7 +320,7 @@ impl Hedge {
         let (answers, ended) = mpsc::channel();
         let mut lent: Vec<Lent> = Vec::new();
         let answer = loop {
-            let (number, answer) = match self.next_answer(&ended, race.wait()) {
+            let (number, answer) = match next_answer(&ended, race.wait()) {
                 Next::Answer(answer) => answer,
                 Next::Deadline => return Err(self.deadline_exceeded().into()),
                 Next::Lane => {
@@ -380,22 +380,6 @@ impl Hedge {
         }
     }
 
-    /// Waits on this thread for an answer, until the next lane is due or the deadline passes.
-    fn next_answer<A>(&self, answers: &Receiver<A>, wait: Option<Duration>) -> Next<A> {
-        let left = time_left();
-        let (patience, at_its_end) = match (wait, left) {
-            (Some(wait), Some(left)) if left <= wait => (left, Next::Deadline),
-            (None, Some(left)) => (left, Next::Deadline),
-            (Some(wait), _) => (wait, Next::Lane),
-            // The caller holds a sender, so the channel does not close.
-            (None, None) => (Duration::MAX, Next::Deadline),
-        };
-        match answers.recv_timeout(patience) {
-            Ok(answer) => Next::Answer(answer),
-            Err(_) => at_its_end,
-        }
-    }
-
     fn no_operations(&self) -> ResilienceError {
         ResilienceError::NoOperations { name: self.name }
     }
@@ -414,6 +398,22 @@ enum Next<A> {
     Answer(A),
     Lane,
     Deadline,
+}
+
+/// Waits on this thread for an answer, until the next lane is due or the deadline passes.
+fn next_answer<A>(answers: &Receiver<A>, wait: Option<Duration>) -> Next<A> {
+    let left = time_left();
+    let (patience, at_its_end) = match (wait, left) {
+        (Some(wait), Some(left)) if left <= wait => (left, Next::Deadline),
+        (None, Some(left)) => (left, Next::Deadline),
+        (Some(wait), _) => (wait, Next::Lane),
+        // The caller holds a sender, so the channel does not close.
+        (None, None) => (Duration::MAX, Next::Deadline),
+    };
+    match answers.recv_timeout(patience) {
+        Ok(answer) => Next::Answer(answer),
+        Err(_) => at_its_end,
+    }
 }
 
 /// What a lane's panic is.

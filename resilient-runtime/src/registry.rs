@@ -13,8 +13,13 @@ use crate::rate_limit::{RateLimitConfig, RateLimiterCore};
 use crate::retry::{Budget, BudgetCore};
 use crate::skipped::{Skipped, skipped_as};
 
-/// Who asked for it first: `src/db.rs:12`.
-pub(crate) type Origin = String;
+/// Who asked for it: which operation, and where that is written. One line may make several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Origin {
+    pub(crate) operation: &'static str,
+    /// `src/db.rs:12`
+    pub(crate) at: String,
+}
 
 /// Something with a name, a configuration and a state.
 pub(crate) trait Shared: Send + Sync + 'static {
@@ -100,22 +105,32 @@ impl Shared for RateLimiterCore {
 #[derive(Debug)]
 pub(crate) struct BudgetSlot {
     name: &'static str,
-    current: Mutex<(Budget, Arc<BudgetCore>)>,
+    /// One for each of its terms so far, the current one last. They are used again, so that neither resets nor changes
+    /// back and forth make new policies.
+    terms: Mutex<Vec<(Budget, Arc<BudgetCore>)>>,
 }
 
 impl BudgetSlot {
-    pub(crate) fn current(&self) -> Arc<BudgetCore> {
-        Arc::clone(&self.lock().1)
+    pub(crate) fn current(&self) -> Option<Arc<BudgetCore>> {
+        self.lock().last().map(|(_, budget)| Arc::clone(budget))
     }
 
+    /// Full again; with `budget`, under these terms.
     fn renew(&self, budget: Option<Budget>) {
-        let mut current = self.lock();
-        let budget = budget.unwrap_or(current.0);
-        *current = (budget, Arc::new(BudgetCore::new(self.name, budget)));
+        let mut terms = self.lock();
+        let Some(budget) = budget.or_else(|| terms.last().map(|(budget, _)| *budget)) else { return };
+        match terms.iter().position(|(known, _)| *known == budget) {
+            Some(at) => {
+                let known = terms.remove(at);
+                known.1.reset();
+                terms.push(known);
+            }
+            None => terms.push((budget, Arc::new(BudgetCore::new(self.name, budget)))),
+        }
     }
 
-    fn lock(&self) -> MutexGuard<'_, (Budget, Arc<BudgetCore>)> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Vec<(Budget, Arc<BudgetCore>)>> {
+        self.terms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -125,7 +140,7 @@ impl Shared for BudgetSlot {
     const KIND: &'static str = "retry budget";
 
     fn make(name: &'static str, config: Budget, _: Arc<Context>) -> Self {
-        Self { name, current: Mutex::new((config, Arc::new(BudgetCore::new(name, config)))) }
+        Self { name, terms: Mutex::new(vec![(config, Arc::new(BudgetCore::new(name, config)))]) }
     }
 
     fn reconfigure(&self, config: Budget) {
@@ -231,7 +246,7 @@ impl<T: Shared> Registry<T> {
             Some((first, asked_by)) if *asked_by == origin => {
                 *first = config.clone();
                 drop(entries);
-                shared.reconfigure(config);
+                self.reconfigure(name, &shared, config);
                 (shared, None)
             }
             Some((first, asked_by)) => {
@@ -248,6 +263,19 @@ impl<T: Shared> Registry<T> {
                     shared.reset(Some(config));
                 }
                 (shared, None)
+            }
+        }
+    }
+
+    /// Not under the lock, so that another thread's may come between: the one that was asked for last is in force.
+    fn reconfigure(&self, name: &str, shared: &T, mut config: T::Config) {
+        loop {
+            shared.reconfigure(config.clone());
+            let entries = self.lock();
+            let asked = entries.get(name).and_then(|entry| entry.asked.as_ref()).map(|(asked, _)| asked);
+            match asked.filter(|asked| !T::agree(asked, &config)).cloned() {
+                Some(asked) => config = asked,
+                None => return,
             }
         }
     }
@@ -377,5 +405,74 @@ fn names(known: &[&'static str], nearest: Option<&'static str>) -> String {
             format!("{suggestion}there are {count}, among them {}", known[..SHOWN].join(", "))
         }
         _ => format!("{suggestion}there are {}", known.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Asks for something else while it is changed, as another thread may.
+    #[derive(Debug)]
+    struct Interrupted {
+        config: Mutex<u32>,
+        then: Mutex<Option<(Asked, u32)>>,
+    }
+
+    type Asked = Arc<Registry<Interrupted>>;
+
+    fn ask(registry: &Asked, config: u32) -> Arc<Interrupted> {
+        let origin = Origin { operation: "op", at: "src/a.rs:1".to_owned() };
+        registry.get_or_make("interrupted", config, origin, &Arc::new(Context::system())).0
+    }
+
+    impl Shared for Interrupted {
+        type Config = u32;
+
+        const KIND: &'static str = "test";
+
+        fn make(_: &'static str, config: u32, _: Arc<Context>) -> Self {
+            Self { config: Mutex::new(config), then: Mutex::default() }
+        }
+
+        fn reconfigure(&self, config: u32) {
+            let then = self.then.lock().unwrap().take();
+            if let Some((registry, then)) = then {
+                ask(&registry, then);
+            }
+            *self.config.lock().unwrap() = config;
+        }
+
+        fn reset(&self, _: Option<u32>) {}
+
+        fn agree(one: &u32, other: &u32) -> bool {
+            one == other
+        }
+
+        fn differences(_: &u32, _: &u32) -> Vec<String> {
+            Vec::new()
+        }
+    }
+
+    #[test]
+    fn of_two_changes_at_once_the_one_that_was_asked_for_last_is_in_force() {
+        let registry = Asked::default();
+        let shared = ask(&registry, 1);
+        *shared.then.lock().unwrap() = Some((Arc::clone(&registry), 3));
+        ask(&registry, 2);
+        assert_eq!(*shared.config.lock().unwrap(), 3);
+    }
+
+    #[test]
+    fn a_budget_that_is_reset_or_has_terms_again_is_the_same_and_full() {
+        let slot = BudgetSlot::make("b", Budget::Tokens, Arc::new(Context::system()));
+        let first = slot.current().unwrap();
+        assert!(first.withdraw(|| unreachable!()));
+        slot.renew(None);
+        assert_eq!(first.available(|| unreachable!()), 500);
+        slot.renew(Some(Budget::Ratio { ratio: 0.5, per_second: 1.0 }));
+        assert!(!Arc::ptr_eq(&first, &slot.current().unwrap()));
+        slot.renew(Some(Budget::Tokens));
+        assert!(Arc::ptr_eq(&first, &slot.current().unwrap()));
     }
 }

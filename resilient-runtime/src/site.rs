@@ -421,3 +421,31 @@ inventory::collect!(Listed);
 pub(crate) fn sites() -> impl Iterator<Item = &'static Site> {
     inventory::iter::<Listed>.into_iter().map(|listed| listed.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::Context;
+    use crate::runtime::Origins;
+
+    static SITE: Site = Site::new(
+        Spec::new("function", "site::tests", file!(), line!())
+            .retry()
+            .hedge()
+            .breaker()
+            .bulkhead()
+            .rate_limit()
+            .timeout(TimeoutMode::Deadline),
+    );
+
+    #[test]
+    fn resets_make_no_new_policies() {
+        let runtime = Runtime::new(Context::system(), Origins::default(), false);
+        let resolve = || SITE.keep(runtime.build(&SITE.asking()).0);
+        let first = resolve();
+        for _ in 0..3 {
+            runtime.reset();
+            assert!(ptr::eq(first, resolve()));
+        }
+    }
+}

@@ -1,8 +1,8 @@
 //! What one operation's answers took lately: the measure behind `delay = "p95"`.
 
 use std::fmt;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::clock::nanos;
@@ -43,6 +43,13 @@ impl Latency {
     pub(crate) fn p95(&self) -> Option<Duration> {
         let nanos = self.p95.load(Ordering::Relaxed);
         (nanos != UNKNOWN).then(|| Duration::from_nanos(nanos))
+    }
+
+    /// Nothing is known any more.
+    pub(crate) fn reset(&self) {
+        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        (ring.next, ring.known) = (0, 0);
+        self.p95.store(UNKNOWN, Ordering::Relaxed);
     }
 
     /// Takes a duration in; one that would have to wait for another thread's is left out, as a sample may be.

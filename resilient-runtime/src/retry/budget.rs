@@ -110,6 +110,15 @@ impl BudgetCore {
         self.name
     }
 
+    /// Begins again as if just made.
+    pub(crate) fn reset(&self) {
+        match &self.purse {
+            Purse::Endless => {}
+            Purse::Tokens { left, capacity, .. } => left.store(*capacity, Ordering::Relaxed),
+            Purse::Recent(recent) => recent.slots.iter().for_each(|slot| slot.store(0, Ordering::Relaxed)),
+        }
+    }
+
     /// Takes what one retry or one hedge costs; false, and nothing taken, where that is not there. The clock is read
     /// only where time matters, here and in `deposit`.
     pub(crate) fn withdraw(&self, now: impl FnOnce() -> Moment) -> bool {

@@ -207,7 +207,7 @@ impl Runtime {
         let bulkheads = part.family(&self.0.keyed_bulkheads, &BULKHEADS).filter(|_| enable_bulkhead);
         let families = Families { breakers: keyed_breakers, rate_limiters, bulkheads };
         // One for all keys: what is scarce is the target.
-        let budget = part.any(&self.0.budgets, &BUDGETS).map(|slot| slot.current());
+        let budget = part.any(&self.0.budgets, &BUDGETS).and_then(|slot| slot.current());
         let budget = budget.filter(|_| resolved.budget != Budget::None);
         let hedge = (spec.layers.hedge && enable_hedge).then(|| Hedging {
             delay: resolved.hedge_delay,
@@ -532,7 +532,7 @@ impl Runtime {
         self.0.bulkheads.reset();
         self.0.keyed_bulkheads.reset();
         self.0.budgets.reset();
-        lock(&self.0.latencies).clear();
+        lock(&self.0.latencies).values().for_each(|latency| latency.reset());
         #[cfg(feature = "chaos")]
         self.0.context.chaos.reset();
         self.forget_policies();

@@ -10,7 +10,7 @@ use crate::bulkhead::BulkheadConfig;
 use crate::family::Family;
 use crate::profile::{Conflict, Resolved};
 use crate::rate_limit::RateLimitConfig;
-use crate::registry::{Disagreement, Registry, Shared};
+use crate::registry::{Disagreement, Origin, Registry, Shared};
 use crate::retry::Budget;
 use crate::site::{Asking, Site, Spec, sites};
 
@@ -83,10 +83,10 @@ impl Parts<'_> {
         {
             let owner = owner.asking();
             let config = (kind.config_of)(owner.spec, &runtime.resolve(&owner));
-            registry.get_or_make(name, config, location(owner.spec), context);
+            registry.get_or_make(name, config, origin(&owner), context);
         }
         let config = (kind.config_of)(spec, resolved);
-        let (part, disagreement) = registry.get_or_make(name, config, location(spec), context);
+        let (part, disagreement) = registry.get_or_make(name, config, origin(asking), context);
         reports.extend(disagreement.map(|it| (name, conflict(it).to_string())));
         Some(part)
     }
@@ -121,6 +121,10 @@ impl<'a, T: Shared> Asked<'a, T> {
 
 pub(super) fn location(spec: &Spec) -> String {
     format!("{}:{}", spec.file, spec.line)
+}
+
+fn origin(asking: &Asking<'_>) -> Origin {
+    Origin { operation: asking.operation, at: location(asking.spec) }
 }
 
 fn breaker_config(spec: &Spec, resolved: &Resolved) -> BreakerConfig {
@@ -162,5 +166,9 @@ fn bulkhead_config(_: &Spec, resolved: &Resolved) -> BulkheadConfig {
 
 fn conflict(disagreement: Disagreement) -> Conflict {
     let Disagreement { kind, name, origins: [first, second], differences } = disagreement;
-    Conflict::new(kind, name, first, second, differences)
+    if first.at == second.at {
+        let [first, second] = [first, second].map(|it| format!("{} (`{}`)", it.at, it.operation));
+        return Conflict::new(kind, name, first, second, differences);
+    }
+    Conflict::new(kind, name, first.at, second.at, differences)
 }
