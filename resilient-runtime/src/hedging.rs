@@ -81,7 +81,7 @@ impl Hedge {
         self
     }
 
-    /// The name in events and errors.
+    /// The name in events and errors. It is kept for the life of the process: code gives it, requests never do.
     ///
     /// # Errors
     ///

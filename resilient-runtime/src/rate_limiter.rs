@@ -39,7 +39,8 @@ impl RateLimiter {
         Arc::clone(&self.limiter)
     }
 
-    /// Makes a limiter of its own, outside every registry, with all its permits.
+    /// Makes a limiter of its own, outside every registry, with all its permits. The name is kept for the life of the
+    /// process: code gives it, requests never do.
     ///
     /// # Errors
     ///

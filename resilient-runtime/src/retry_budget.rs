@@ -37,7 +37,8 @@ pub struct RetryBudget {
 }
 
 impl RetryBudget {
-    /// A budget with the figures that [`Budget`] names, full.
+    /// A budget with the figures that [`Budget`] names, full. The name is kept for the life of the process: code
+    /// gives it, requests never do.
     ///
     /// # Errors
     ///

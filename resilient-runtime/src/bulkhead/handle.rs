@@ -42,7 +42,8 @@ pub struct Bulkhead {
 }
 
 impl Bulkhead {
-    /// Makes a bulkhead of its own, outside every registry.
+    /// Makes a bulkhead of its own, outside every registry. The name is kept for the life of the process: code gives
+    /// it, requests never do.
     ///
     /// # Errors
     ///

@@ -136,7 +136,8 @@ impl Parts {
 }
 
 impl ResilientOperation {
-    /// An operation of that name without any layer yet.
+    /// An operation of that name without any layer yet. The name is kept for the life of the process: code gives it,
+    /// requests never do.
     pub fn builder(name: impl Into<String>) -> OperationBuilder {
         OperationBuilder {
             name: name.into(),
