@@ -10,8 +10,8 @@ use resilient::testing::Scope;
 use resilient::{
     BreakerConfig, Bulkhead, BulkheadConfig, CircuitBreaker, EventKind, RateLimitConfig, RateLimiter,
     ResilienceConfig, ResilienceError, ResilientOperation, Settings, State, breaker, builder,
-    circuit_breaker, explain, reset_resilience_state, resilience_health, resilient, retry_with_backoff,
-    subscribe, validate,
+    circuit_breaker, explain, keyed_breaker, reset_resilience_state, resilience_health, resilient,
+    retry_with_backoff, subscribe, validate,
 };
 
 #[derive(Debug, PartialEq, thiserror::Error)]
@@ -144,6 +144,46 @@ async fn a_probe_may_take_as_long_as_the_slowest_function_of_its_breaker() {
             let handle = breaker("corners_leased").unwrap();
             tokio::time::sleep(seconds(2)).await;
             assert_eq!(slow().await, Ok(()));
+            let snapshot = handle.snapshot();
+            assert_eq!((snapshot.stale_results, snapshot.lost_probes, snapshot.successful_calls), (0, 0, 1));
+        })
+        .await;
+}
+
+#[resilient(
+    name = "corners_leased_by_key",
+    key = tenant,
+    enable_retry = false,
+    recovery_timeout = "1s",
+    failure_threshold = 1,
+    timeout = "500ms"
+)]
+async fn quick_by_key(tenant: u32) -> Answer {
+    Err(Fault::Down)
+}
+
+#[resilient(
+    name = "corners_leased_by_key",
+    key = tenant,
+    enable_retry = false,
+    recovery_timeout = "1s",
+    failure_threshold = 1,
+    timeout = "30s"
+)]
+async fn slow_by_key(tenant: u32) -> Answer {
+    tokio::time::sleep(seconds(5)).await;
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn so_it_may_where_the_breaker_is_kept_by_key() {
+    let scope = Scope::new();
+    scope
+        .run(async {
+            let _ = quick_by_key(1).await;
+            let handle = keyed_breaker("corners_leased_by_key", "1").unwrap();
+            tokio::time::sleep(seconds(2)).await;
+            assert_eq!(slow_by_key(1).await, Ok(()));
             let snapshot = handle.snapshot();
             assert_eq!((snapshot.stale_results, snapshot.lost_probes, snapshot.successful_calls), (0, 0, 1));
         })
@@ -324,6 +364,7 @@ fn a_handle_made_outside_of_a_scope_keeps_to_the_deadline_in_it() {
     // Its clock is far from the one that the handles have.
     scope.clock().advance(seconds(36_000));
     let operation = ResilientOperation::builder("corners_outside").with_deadline("50ms").build().unwrap();
+    #[allow(clippy::disallowed_methods, reason = "real time, which nobody may wait for")]
     let began = std::time::Instant::now();
     assert!(operation.call(|| limiter.acquire_blocking()).is_err_and(|refused| refused.is_rate_limited()));
     let refused = operation.call(|| bulkhead.acquire_blocking().map(drop)).unwrap_err();

@@ -184,13 +184,14 @@ fn unknown_names_are_answered_with_those_that_have_keys() {
 }
 
 #[test]
-fn a_flood_of_keys_forgets_those_not_used_for_longest() {
+fn a_flood_of_keys_forgets_those_not_used_for_longest_but_no_open_breaker() {
     for (name, call) in PAIR {
         let scope = Scope::new();
         let _inside = scope.enter();
-        for tenant in ["kept", "forgotten"] {
+        for tenant in ["kept", "open"] {
             assert_eq!(call(tenant, Does::Fail), Err(Fault::Down));
         }
+        assert_eq!(call("forgotten", Does::Answer), Ok(()));
         for tenant in 0..5_000 {
             assert_eq!(call(&tenant.to_string(), Does::Answer), Ok(()));
             if tenant % 1_000 == 0 {
@@ -200,15 +201,29 @@ fn a_flood_of_keys_forgets_those_not_used_for_longest() {
         let known = keyed_breakers(name).unwrap();
         assert_eq!((known.len(), known[0].0.as_str()), (MOST_KEYS, "4999"));
         assert_eq!(resilience_health().keyed_circuit_breakers[name].keys, MOST_KEYS);
-        assert_eq!(call("forgotten", Does::Answer), Ok(()));
+        assert!(!known.iter().any(|(key, _)| key == "forgotten"));
+        assert_eq!(kind(&call("open", Does::Answer)), Some(ErrorKind::CircuitOpen));
     }
+}
+
+#[test]
+fn a_very_long_key_is_remembered_by_its_beginning_and_a_digest() {
+    let scope = Scope::new();
+    let _inside = scope.enter();
+    let [one, other] = ["1", "2"].map(|end| format!("{}{end}", "ü".repeat(500_000)));
+    assert_eq!(guarded(&one, Does::Fail), Err(Fault::Down));
+    assert_eq!(kind(&guarded(&one, Does::Answer)), Some(ErrorKind::CircuitOpen));
+    assert_eq!(guarded(&other, Does::Answer), Ok(()));
+    let known = keyed_breakers("keyed_sync").unwrap();
+    assert_eq!(known.len(), 2);
+    assert!(known.iter().all(|(key, _)| key.starts_with("üüü") && key.len() < 128), "{known:?}");
 }
 
 #[test]
 fn the_key_over_the_bound_is_the_1025th() {
     let scope = Scope::new();
     let _inside = scope.enter();
-    assert_eq!(guarded("first", Does::Fail), Err(Fault::Down));
+    assert_eq!(guarded("first", Does::Answer), Ok(()));
     for tenant in 1..MOST_KEYS {
         assert_eq!(guarded(&tenant.to_string(), Does::Answer), Ok(()));
     }
@@ -246,28 +261,30 @@ async fn queues(tenant: &str, does: Does) -> Answer {
 }
 
 #[test]
-fn calls_of_a_forgotten_key_end_as_they_began() {
+fn a_key_in_use_is_not_forgotten() {
     let scope = Scope::new();
     let _inside = scope.enter();
     let mut calls: Vec<Call<'_>> = Vec::new();
-    for does in [Does::Wait, Does::Fail, Does::Answer] {
+    let mut begin = |calls: &mut Vec<Call<'_>>, does| {
         calls.push(Box::pin(queues("a", does)));
         assert!(poll(calls.last_mut().unwrap()).is_pending());
-    }
+    };
+    begin(&mut calls, Does::Wait);
+    begin(&mut calls, Does::Answer);
     for tenant in 0..MOST_KEYS {
         assert_eq!(now(queues(&tenant.to_string(), Does::Answer)), Ok(()));
     }
-    // The key begins again beside them.
-    let mut anew: Call<'_> = Box::pin(queues("a", Does::Wait));
-    assert!(poll(&mut anew).is_pending());
-    assert!(calls.iter_mut().skip(1).all(|call| poll(call).is_pending()));
-    // They go on in their order, and what they tell is of what is forgotten.
-    assert_eq!(poll(&mut calls[0]), Poll::Ready(Ok(())));
-    assert_eq!(poll(&mut calls[1]), Poll::Ready(Err(Fault::Down)));
-    assert_eq!(poll(&mut calls[2]), Poll::Ready(Ok(())));
-    assert_eq!(poll(&mut anew), Poll::Ready(Ok(())));
+    begin(&mut calls, Does::Answer);
+    scope.clock().advance(2 * HOUR);
+    assert_eq!(now(queues("another", Does::Answer)), Ok(()));
+    // It still runs one at a time.
+    begin(&mut calls, Does::Answer);
+    for call in &mut calls {
+        assert_eq!(poll(call), Poll::Ready(Ok(())));
+    }
+    drop(calls);
     let counts = keyed_breaker("keyed_queue", "a").unwrap().snapshot();
-    assert_eq!((counts.state, counts.successful_calls, counts.failed_calls), (State::Closed, 1, 0));
+    assert_eq!((counts.state, counts.successful_calls, counts.failed_calls), (State::Closed, 4, 0));
     // Dropped in the queue, or granted its slot and dropped: nothing is missed.
     let mut running: Call<'_> = Box::pin(queues("a", Does::Wait));
     let mut waiting: Call<'_> = Box::pin(queues("a", Does::Answer));

@@ -249,6 +249,8 @@ pub fn breaker(name: &str) -> Result<CircuitBreaker, UnknownBreaker> {
 /// The breaker that functions with `key = ..` use for one key: a tenant, a host. Made now if that key was not used lately.
 ///
 /// A name remembers its 1024 last used keys, each for an hour after its last use; a forgotten one begins again, closed.
+/// One in use, or whose breaker is not closed, is passed over while others can go. A key of more than 256 bytes is
+/// remembered by its beginning and a digest.
 ///
 /// # Errors
 ///

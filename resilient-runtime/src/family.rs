@@ -1,5 +1,7 @@
 //! One of a kind per key: a breaker for each tenant, a limiter for each host. Bounded, because keys come with requests.
 
+use std::borrow::Cow;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,12 +15,18 @@ use crate::registry::Shared;
 pub(crate) const MOST_KEYS: usize = 1024;
 /// A key that was not used for so long is forgotten.
 pub(crate) const LONGEST_IDLE: Duration = Duration::from_secs(3600);
+/// Members that are passed over, because they are in use or not at rest, before one is forgotten all the same.
+const MOST_PASSED_OVER: usize = 8;
+/// A longer key is remembered by its beginning and a digest.
+const LONGEST_KEY: usize = 256;
 
 /// The members of one name. A member in use when it is forgotten serves the calls it has and is found no more.
 #[derive(Debug)]
 pub(crate) struct Family<T: Shared> {
     name: &'static str,
     context: Arc<Context>,
+    /// Of long keys. Whoever chooses keys does not know it.
+    digests: [RandomState; 2],
     guarded: Mutex<Guarded<T>>,
 }
 
@@ -38,11 +46,12 @@ impl<T: Shared> Family<T> {
     /// The member of that key, made if there is none.
     pub(crate) fn member(&self, key: &str) -> Arc<T> {
         let now = self.context.clock.now();
+        let key = self.bounded(key);
         let mut forgotten = Vec::new();
         let shared = {
             let mut guarded = self.lock();
             guarded.forget_idle(now, &mut forgotten);
-            if let Some(member) = guarded.members.get_mut(key) {
+            if let Some(member) = guarded.members.get_mut(&*key) {
                 member.used = now;
                 Arc::clone(&member.shared)
             } else {
@@ -51,7 +60,7 @@ impl<T: Shared> Family<T> {
                 let member = Member { shared: Arc::clone(&shared), used: now };
                 guarded.members.put(key.into(), member);
                 if guarded.members.len() > MOST_KEYS {
-                    forgotten.extend(guarded.members.pop_lru());
+                    guarded.forget_one(&mut forgotten);
                 }
                 shared
             }
@@ -72,6 +81,14 @@ impl<T: Shared> Family<T> {
         members
     }
 
+    fn bounded<'k>(&self, key: &'k str) -> Cow<'k, str> {
+        if key.len() <= LONGEST_KEY {
+            return Cow::Borrowed(key);
+        }
+        let [one, other] = self.digests.each_ref().map(|digest| digest.hash_one(key));
+        Cow::Owned(format!("{}..{one:016x}{other:016x}", &key[..key.floor_char_boundary(LONGEST_KEY / 4)]))
+    }
+
     fn lock(&self) -> MutexGuard<'_, Guarded<T>> {
         self.guarded.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -80,11 +97,41 @@ impl<T: Shared> Family<T> {
 impl<T: Shared> Guarded<T> {
     /// What is forgotten is dropped by the caller, without the lock.
     fn forget_idle(&mut self, now: Moment, forgotten: &mut Vec<(Box<str>, Member<T>)>) {
-        while let Some((_, member)) = self.members.peek_lru()
-            && now.since(member.used) >= LONGEST_IDLE
-        {
-            forgotten.extend(self.members.pop_lru());
+        for _ in 0..MOST_PASSED_OVER {
+            match self.members.peek_lru() {
+                Some((_, member)) if now.since(member.used) < LONGEST_IDLE => return,
+                Some((_, member)) if member.is_in_use() => self.pass_over(now),
+                _ => forgotten.extend(self.members.pop_lru()),
+            }
         }
+    }
+
+    /// Makes room for another. A member in use, or one that would lose what it knows, is not forgotten while another
+    /// can be found.
+    fn forget_one(&mut self, forgotten: &mut Vec<(Box<str>, Member<T>)>) {
+        for _ in 0..MOST_PASSED_OVER {
+            match self.members.peek_lru() {
+                Some((_, member)) if member.is_in_use() || !member.shared.is_at_rest() => {
+                    self.pass_over(member.used);
+                }
+                _ => break,
+            }
+        }
+        forgotten.extend(self.members.pop_lru());
+    }
+
+    /// The one not used for longest goes to the others' end of the queue.
+    fn pass_over(&mut self, used: Moment) {
+        if let Some((key, member)) = self.members.pop_lru() {
+            self.members.put(key, Member { used, ..member });
+        }
+    }
+}
+
+impl<T> Member<T> {
+    /// Some call or handle has it.
+    fn is_in_use(&self) -> bool {
+        Arc::strong_count(&self.shared) > 1
     }
 }
 
@@ -96,7 +143,8 @@ impl<T: Shared> Shared for Family<T> {
     fn make(name: &'static str, config: T::Config, context: Arc<Context>) -> Self {
         // Bounded by `member`: one that is told its bound makes room for all of it at once.
         let members = LruCache::unbounded();
-        Self { name, context, guarded: Mutex::new(Guarded { config, members }) }
+        let guarded = Mutex::new(Guarded { config, members });
+        Self { name, context, digests: [RandomState::new(), RandomState::new()], guarded }
     }
 
     fn reconfigure(&self, config: T::Config) {
@@ -108,6 +156,21 @@ impl<T: Shared> Shared for Family<T> {
         for member in members {
             member.reconfigure(config.clone());
         }
+    }
+
+    fn accommodate(&self, config: &T::Config) {
+        let members: Vec<_> = {
+            let mut guarded = self.lock();
+            T::widen(&mut guarded.config, config);
+            guarded.members.iter().map(|(_, member)| Arc::clone(&member.shared)).collect()
+        };
+        for member in members {
+            member.accommodate(config);
+        }
+    }
+
+    fn widen(config: &mut T::Config, other: &T::Config) {
+        T::widen(config, other);
     }
 
     /// Results of calls under way are stale.

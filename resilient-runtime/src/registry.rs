@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use thiserror::Error;
 
-use crate::breaker::{Breaker, BreakerConfig};
+use crate::breaker::{Breaker, BreakerConfig, State};
 use crate::bulkhead::{BulkheadConfig, BulkheadCore};
 use crate::context::Context;
 use crate::rate_limit::{RateLimitConfig, RateLimiterCore};
@@ -44,6 +44,14 @@ pub(crate) trait Shared: Send + Sync + 'static {
 
     /// Another function shares it and agrees, save for what depends on the function.
     fn accommodate(&self, _config: &Self::Config) {}
+
+    /// Makes `config` fit for a function that asks for `other`, which agrees with it.
+    fn widen(_config: &mut Self::Config, _other: &Self::Config) {}
+
+    /// Whether one that is made anew would do the same.
+    fn is_at_rest(&self) -> bool {
+        true
+    }
 }
 
 impl Shared for BulkheadCore {
@@ -73,6 +81,10 @@ impl Shared for BulkheadCore {
     fn differences(one: &BulkheadConfig, other: &BulkheadConfig) -> Vec<String> {
         one.differences(other)
     }
+
+    fn is_at_rest(&self) -> bool {
+        self.active_count() == 0
+    }
 }
 
 impl Shared for RateLimiterCore {
@@ -98,6 +110,11 @@ impl Shared for RateLimiterCore {
 
     fn differences(one: &RateLimitConfig, other: &RateLimitConfig) -> Vec<String> {
         one.differences(other)
+    }
+
+    fn is_at_rest(&self) -> bool {
+        let snapshot = self.snapshot();
+        snapshot.available >= snapshot.burst
     }
 }
 
@@ -187,6 +204,14 @@ impl Shared for Breaker {
 
     fn accommodate(&self, config: &BreakerConfig) {
         self.allow_probes(config.lease());
+    }
+
+    fn widen(config: &mut BreakerConfig, other: &BreakerConfig) {
+        *config = config.clone().probe_lease(config.lease().max(other.lease()));
+    }
+
+    fn is_at_rest(&self) -> bool {
+        self.state() == State::Closed
     }
 }
 

@@ -466,7 +466,7 @@ mod tests {
 
     #[test]
     fn a_file_that_is_something_else_is_not_told_line_by_line() {
-        let lines: String = (0..20_000).map(|n| format!("key_{n} = 1\n")).collect();
+        let lines = (0..20_000).map(|n| format!("key_{n} = 1\n")).collect::<Vec<_>>().concat();
         for text in [format!("[profiles.database]\n{lines}"), lines.clone(), format!("[operations]\n{lines}")]
         {
             let (_, problems) = read(&text);
