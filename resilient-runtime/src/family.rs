@@ -86,7 +86,8 @@ impl<T: Shared> Family<T> {
             return Cow::Borrowed(key);
         }
         let [one, other] = self.digests.each_ref().map(|digest| digest.hash_one(key));
-        Cow::Owned(format!("{}..{one:016x}{other:016x}", &key[..key.floor_char_boundary(LONGEST_KEY / 4)]))
+        let beginning: String = key.chars().take(LONGEST_KEY / 8).collect();
+        Cow::Owned(format!("{beginning}..{one:016x}{other:016x}"))
     }
 
     fn lock(&self) -> MutexGuard<'_, Guarded<T>> {
