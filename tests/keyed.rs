@@ -265,7 +265,7 @@ fn a_key_in_use_is_not_forgotten() {
     let scope = Scope::new();
     let _inside = scope.enter();
     let mut calls: Vec<Call<'_>> = Vec::new();
-    let mut begin = |calls: &mut Vec<Call<'_>>, does| {
+    let begin = |calls: &mut Vec<Call<'_>>, does| {
         calls.push(Box::pin(queues("a", does)));
         assert!(poll(calls.last_mut().unwrap()).is_pending());
     };
