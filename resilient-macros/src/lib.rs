@@ -506,7 +506,7 @@ attributes! {
     /// value, `#[fallback(chain = [a, b])]` asks several functions in turn. It is the outermost layer: it answers once,
     /// after all retries, for any final error, a refusal of the library's included, and never for a cancelled call.
     ///
-    /// The function may take the error as one more, last argument: the last real one, or a refusal as
+    /// The function may take the error, by value, as one more, last argument: the last real one, or a refusal as
     /// `From<ResilienceError>` makes it. For an `Ok` that `failure_if` calls a failure that is
     /// `ResilienceError::BadAnswer`. What it returns, an error included, reaches the caller; it never counts as a
     /// success of the function. In a chain a function that panics, or answers with an `Err`, passes to the next; the

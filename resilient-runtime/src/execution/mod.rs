@@ -60,6 +60,24 @@ pub struct Execution {
     chaos: crate::chaos::Underway,
 }
 
+/// What `key = ..` may be.
+#[diagnostic::on_unimplemented(
+    message = "`key` takes something that has a text, and `{Self}` has none",
+    label = "has no text to tell keys apart by",
+    note = "write what the state belongs to, such as `key = user.id`, or implement `Display` for it"
+)]
+pub trait Key {
+    /// Calls with the same text share their state.
+    fn text(&self) -> String;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: ToString + ?Sized> Key for T {
+    fn text(&self) -> String {
+        self.to_string()
+    }
+}
+
 /// How an attempt ended, for the call it is a part of.
 #[derive(Clone, Copy, Debug)]
 pub struct Concluded {
@@ -114,8 +132,8 @@ impl Execution {
     }
 
     /// Begins a call of the function at `site` on the state that belongs to `key`.
-    pub fn enter_keyed(site: &'static Site, key: &(impl ToString + ?Sized)) -> Self {
-        let policy = site.policy().of_key(&key.to_string());
+    pub fn enter_keyed(site: &'static Site, key: &(impl Key + ?Sized)) -> Self {
+        let policy = site.policy().of_key(&key.text());
         Self::begin(PolicyRef::Scoped(Arc::new(policy)))
     }
 

@@ -12,7 +12,7 @@ pub use crate::breaker::Window;
 pub use crate::error::ResilienceError;
 #[cfg(feature = "stream")]
 pub use crate::execution::stream::{Rules, begin, begun_once, guarded_stream, judge_of};
-pub use crate::execution::{Attempt, Concluded, Execution};
+pub use crate::execution::{Attempt, Concluded, Execution, Key};
 pub use crate::health::HealthConfig;
 pub use crate::outcome::Verdict;
 pub use crate::profile::OFF;
