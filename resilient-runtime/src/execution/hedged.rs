@@ -1,8 +1,12 @@
 //! Attempts beside each other: the next one starts when those before it take too long.
 
 use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
+
+use pin_project_lite::pin_project;
 
 use super::{Concluded, End, Execution, Stage};
 use crate::clock::Moment;
@@ -52,23 +56,17 @@ impl Execution {
         let began = if measured.is_some() { self.now() } else { Moment::NEVER };
         let started = AtomicU32::new(0);
         let mut before = began;
-        let race = Hedged::new(
+        // Where it stays: a future that is moved to where it is awaited is there twice.
+        let mut race = std::pin::pin!(Hedged::new(
             delay,
             max_hedges,
             |number| {
                 let lane = lane(seed.lane(number, &mut before));
                 started.fetch_add(1, Ordering::Relaxed);
-                async {
-                    let (out, concluded) = lane.await;
-                    if concluded.end.is_before() {
-                        started.fetch_sub(1, Ordering::Relaxed);
-                    }
-                    (out, concluded)
-                }
+                Lane { lane, started: &started }
             },
             || seed.has_time() && policy.pays_for_another(),
-        );
-        let mut race = std::pin::pin!(race);
+        ));
         let Self { attempts, stage, .. } = self;
         let counted = Counted { attempts, started: &started };
         let (out, concluded) = poll_fn(|cx| {
@@ -113,6 +111,33 @@ impl Execution {
             return None;
         }
         self.go_on(end, took)
+    }
+}
+
+pin_project! {
+    /// One of the attempts; one that was refused before it began is none.
+    struct Lane<'c, F> {
+        #[pin]
+        lane: F,
+        started: &'c AtomicU32,
+    }
+}
+
+impl<T, F> Future for Lane<'_, F>
+where
+    F: Future<Output = (T, Concluded)>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let polled = this.lane.poll(cx);
+        if let Poll::Ready((_, concluded)) = &polled
+            && concluded.end.is_before()
+        {
+            this.started.fetch_sub(1, Ordering::Relaxed);
+        }
+        polled
     }
 }
 
