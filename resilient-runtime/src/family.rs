@@ -195,7 +195,7 @@ impl<T: Shared> Shared for Family<T> {
         T::agree(one, other)
     }
 
-    fn differences(one: &T::Config, other: &T::Config) -> Vec<String> {
-        T::differences(one, other)
+    fn rows(config: &T::Config) -> Vec<(&'static str, String)> {
+        T::rows(config)
     }
 }

@@ -39,8 +39,14 @@ pub(crate) trait Shared: Send + Sync + 'static {
     /// Whether two configurations ask for the same.
     fn agree(one: &Self::Config, other: &Self::Config) -> bool;
 
-    /// In what they differ, `failure_threshold 3 and 5`.
-    fn differences(one: &Self::Config, other: &Self::Config) -> Vec<String>;
+    /// Each setting as people read it, in the same order for every configuration.
+    fn rows(config: &Self::Config) -> Vec<(&'static str, String)>;
+
+    /// In what they differ: `failure_threshold 3 and 5`.
+    fn differences(one: &Self::Config, other: &Self::Config) -> Vec<String> {
+        let pairs = Self::rows(one).into_iter().zip(Self::rows(other));
+        pairs.filter(|(a, b)| a != b).map(|((key, a), (_, b))| format!("{key} {a} and {b}")).collect()
+    }
 
     /// Another function shares it and agrees, save for what depends on the function.
     fn accommodate(&self, _config: &Self::Config) {}
@@ -78,8 +84,8 @@ impl Shared for BulkheadCore {
         one.agrees_with(other)
     }
 
-    fn differences(one: &BulkheadConfig, other: &BulkheadConfig) -> Vec<String> {
-        one.differences(other)
+    fn rows(config: &BulkheadConfig) -> Vec<(&'static str, String)> {
+        config.rows()
     }
 
     fn is_at_rest(&self) -> bool {
@@ -108,13 +114,12 @@ impl Shared for RateLimiterCore {
         one.agrees_with(other)
     }
 
-    fn differences(one: &RateLimitConfig, other: &RateLimitConfig) -> Vec<String> {
-        one.differences(other)
+    fn rows(config: &RateLimitConfig) -> Vec<(&'static str, String)> {
+        config.rows()
     }
 
     fn is_at_rest(&self) -> bool {
-        let snapshot = self.snapshot();
-        snapshot.available >= snapshot.burst
+        self.is_full()
     }
 }
 
@@ -172,8 +177,8 @@ impl Shared for BudgetSlot {
         one == other
     }
 
-    fn differences(one: &Budget, other: &Budget) -> Vec<String> {
-        if one == other { Vec::new() } else { vec![format!("budget {one} and {other}")] }
+    fn rows(config: &Budget) -> Vec<(&'static str, String)> {
+        vec![("budget", config.to_string())]
     }
 }
 
@@ -198,8 +203,8 @@ impl Shared for Breaker {
         one.agrees_with(other)
     }
 
-    fn differences(one: &BreakerConfig, other: &BreakerConfig) -> Vec<String> {
-        one.differences(other)
+    fn rows(config: &BreakerConfig) -> Vec<(&'static str, String)> {
+        config.rows()
     }
 
     fn accommodate(&self, config: &BreakerConfig) {
@@ -435,6 +440,8 @@ fn names(known: &[&'static str], nearest: Option<&'static str>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     /// Asks for something else while it is changed, as another thread may.
@@ -474,7 +481,7 @@ mod tests {
             one == other
         }
 
-        fn differences(_: &u32, _: &u32) -> Vec<String> {
+        fn rows(_: &Self::Config) -> Vec<(&'static str, String)> {
             Vec::new()
         }
     }
@@ -499,5 +506,23 @@ mod tests {
         assert!(!Arc::ptr_eq(&first, &slot.current().unwrap()));
         slot.renew(Some(Budget::Tokens));
         assert!(Arc::ptr_eq(&first, &slot.current().unwrap()));
+    }
+
+    #[test]
+    fn two_configurations_are_told_by_what_differs() {
+        let limit = RateLimitConfig::new(10);
+        let other = RateLimitConfig::new(20).max_wait(Duration::from_millis(500));
+        assert_eq!(
+            RateLimiterCore::differences(&limit, &other),
+            ["rate 10 and 20", "burst 10 and 20", "max_wait 0ns and 500ms"]
+        );
+        let one = BulkheadConfig::new().max_wait(Duration::from_secs(1));
+        let other = BulkheadConfig::new().max_concurrent(3).max_queue(0);
+        assert_eq!(
+            BulkheadCore::differences(&one, &other),
+            ["max_concurrent 10 and 3", "max_queue none and 0", "max_wait 1s and none"]
+        );
+        assert_eq!(BudgetSlot::differences(&Budget::Tokens, &Budget::None), ["budget default and none"]);
+        assert!(BudgetSlot::differences(&Budget::Tokens, &Budget::Tokens).is_empty());
     }
 }

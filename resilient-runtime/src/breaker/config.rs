@@ -243,44 +243,40 @@ impl BreakerConfig {
         Self { probe_lease: None, ..self.clone() } == Self { probe_lease: None, ..other.clone() }
     }
 
-    /// In what they differ: `failure_threshold 3 and 5`.
-    pub(crate) fn differences(&self, other: &Self) -> Vec<String> {
-        let rows = |config: &Self| {
-            let Self {
-                failure_threshold,
-                success_threshold,
-                recovery_timeout,
-                failure_rate,
-                window,
-                min_calls,
-                slow_call_rate,
-                slow_call_duration,
-                half_open_max_calls: _,
-                recovery_backoff,
-                max_recovery_timeout,
-                recovery_jitter,
-                probe_lease: _,
-                initial_state: _,
-                critical,
-            } = config;
-            [
-                ("failure_threshold", threshold(*failure_threshold)),
-                ("success_threshold", success_threshold.to_string()),
-                ("recovery_timeout", format!("{recovery_timeout:?}")),
-                ("failure_rate", or_off(*failure_rate)),
-                ("window", window.to_string()),
-                ("min_calls", min_calls.to_string()),
-                ("slow_call_rate", or_off(*slow_call_rate)),
-                ("slow_call_duration", or_off(*slow_call_duration)),
-                ("half_open_max_calls", config.probes().to_string()),
-                ("recovery_backoff", recovery_backoff.to_string()),
-                ("max_recovery_timeout", or_off(*max_recovery_timeout)),
-                ("recovery_jitter", recovery_jitter.to_string()),
-                ("critical", critical.to_string()),
-            ]
-        };
-        let pairs = rows(self).into_iter().zip(rows(other));
-        pairs.filter(|(a, b)| a != b).map(|((key, a), (_, b))| format!("{key} {a} and {b}")).collect()
+    /// Each setting as people read it.
+    pub(crate) fn rows(&self) -> Vec<(&'static str, String)> {
+        let Self {
+            failure_threshold,
+            success_threshold,
+            recovery_timeout,
+            failure_rate,
+            window,
+            min_calls,
+            slow_call_rate,
+            slow_call_duration,
+            half_open_max_calls: _,
+            recovery_backoff,
+            max_recovery_timeout,
+            recovery_jitter,
+            probe_lease: _,
+            initial_state: _,
+            critical,
+        } = self;
+        vec![
+            ("failure_threshold", threshold(*failure_threshold)),
+            ("success_threshold", success_threshold.to_string()),
+            ("recovery_timeout", format!("{recovery_timeout:?}")),
+            ("failure_rate", or_off(*failure_rate)),
+            ("window", window.to_string()),
+            ("min_calls", min_calls.to_string()),
+            ("slow_call_rate", or_off(*slow_call_rate)),
+            ("slow_call_duration", or_off(*slow_call_duration)),
+            ("half_open_max_calls", self.probes().to_string()),
+            ("recovery_backoff", recovery_backoff.to_string()),
+            ("max_recovery_timeout", or_off(*max_recovery_timeout)),
+            ("recovery_jitter", recovery_jitter.to_string()),
+            ("critical", critical.to_string()),
+        ]
     }
 }
 

@@ -1,12 +1,11 @@
 //! What a fallback is called with, and what its answer is.
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
-use std::task::Poll;
 
 use super::cannot_refuse;
+use crate::caught::Caught;
 use crate::error::ResilienceError;
 use crate::execution::Execution;
 
@@ -243,12 +242,7 @@ pub fn stood_in<R>(call: impl FnOnce() -> R) -> Option<R> {
 
 /// [`stood_in`], where the function is async.
 pub async fn stood_in_later<F: Future>(call: F) -> Option<F::Output> {
-    let mut call = pin!(call);
-    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(cx))) {
-        Ok(polled) => polled.map(Some),
-        Err(_) => Poll::Ready(None),
-    })
-    .await
+    Caught::new(call).await.ok()
 }
 
 /// The answer that `fallback_value` makes: the success of a `Result`, else the value itself.

@@ -115,15 +115,10 @@ impl RateLimitConfig {
         self.rows() == other.rows()
     }
 
-    /// In what they differ: `rate 10 and 20`.
-    pub(crate) fn differences(&self, other: &Self) -> Vec<String> {
-        let pairs = self.rows().into_iter().zip(other.rows());
-        pairs.filter(|(a, b)| a != b).map(|((key, a), (_, b))| format!("{key} {a} and {b}")).collect()
-    }
-
-    fn rows(&self) -> [(&'static str, String); 5] {
+    /// Each setting as people read it.
+    pub(crate) fn rows(&self) -> Vec<(&'static str, String)> {
         let Self { rate, per, burst: _, max_wait, algorithm } = self;
-        [
+        vec![
             ("rate", rate.to_string()),
             ("per", format!("{per:?}")),
             ("burst", self.capacity().to_string()),
@@ -167,8 +162,5 @@ mod tests {
         let config = RateLimitConfig::new(10);
         assert!(config.agrees_with(&config.clone().burst(10)));
         assert!(!config.agrees_with(&config.clone().burst(9)));
-        let other = RateLimitConfig::new(20).max_wait(Duration::from_millis(500));
-        let differences = config.differences(&other);
-        assert_eq!(differences, ["rate 10 and 20", "burst 10 and 20", "max_wait 0ns and 500ms"]);
     }
 }

@@ -214,6 +214,16 @@ impl RateLimiterCore {
         *guarded = Guarded { config, log: Log::default(), before };
     }
 
+    /// Whether no permit is taken.
+    pub(crate) fn is_full(&self) -> bool {
+        let guarded = self.lock();
+        let now = self.context.clock.now();
+        match guarded.config.algorithm {
+            Algorithm::Gcra => Moment::from_nanos(self.state.full_at.load(Ordering::Acquire)) <= now,
+            Algorithm::SlidingWindow => guarded.log.taken(guarded.config.per, now) == 0,
+        }
+    }
+
     /// Says until dropped that a caller waits for the permit it has reserved.
     pub(crate) fn wait(&self) -> Waiting<'_> {
         self.waiting.fetch_add(1, Ordering::Relaxed);
