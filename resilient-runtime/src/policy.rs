@@ -41,7 +41,7 @@ pub(crate) struct Policy {
     /// Whether something wants to know how long an attempt took.
     pub(crate) measures: bool,
     /// Where some layers have one state per key, what they are found in.
-    pub(crate) families: Option<Box<Families>>,
+    pub(crate) families: Option<Arc<Families>>,
 }
 
 /// When an operation is sent once more beside itself, and how often.
@@ -63,7 +63,7 @@ impl Hedging {
 }
 
 /// The shared parts of an operation that has one of each per key.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Families {
     pub(crate) breakers: Option<Arc<Family<Breaker>>>,
     pub(crate) rate_limiters: Option<Arc<Family<RateLimiterCore>>>,
@@ -71,10 +71,10 @@ pub(crate) struct Families {
 }
 
 impl Families {
-    pub(crate) fn into_some(self) -> Option<Box<Self>> {
+    pub(crate) fn into_some(self) -> Option<Arc<Self>> {
         let Self { breakers, rate_limiters, bulkheads } = &self;
         let any = breakers.is_some() || rate_limiters.is_some() || bulkheads.is_some();
-        any.then(|| Box::new(self))
+        any.then(|| Arc::new(self))
     }
 }
 
@@ -83,10 +83,10 @@ impl Policy {
     pub(crate) fn of_key(&self, key: &str) -> Self {
         let mut policy = self.clone();
         if let Some(families) = policy.families.take() {
-            let Families { breakers, rate_limiters, bulkheads } = *families;
-            policy.breaker = breakers.map(|family| family.member(key));
-            policy.rate_limiter = rate_limiters.map(|family| family.member(key));
-            policy.bulkhead = bulkheads.map(|family| family.member(key));
+            let Families { breakers, rate_limiters, bulkheads } = &*families;
+            policy.breaker = breakers.as_ref().map(|family| family.member(key));
+            policy.rate_limiter = rate_limiters.as_ref().map(|family| family.member(key));
+            policy.bulkhead = bulkheads.as_ref().map(|family| family.member(key));
         }
         policy
     }
