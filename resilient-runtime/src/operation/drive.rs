@@ -40,6 +40,18 @@ pub(super) fn drive<T, E: From<ResilienceError> + 'static>(
     judge.end(call, out)
 }
 
+/// One attempt as a future, after every layer around it let it pass.
+async fn attempted<T, E, F: Future<Output = Result<T, E>>>(
+    call: &mut Execution,
+    mut operation: impl FnMut() -> F,
+) -> Attempted<T, E> {
+    call.admit()?;
+    call.throttle().await?;
+    call.isolate().await?;
+    // In a block of its own: what the closure does before there is a future is the attempt's too.
+    call.attempt(async { operation().await }).await
+}
+
 /// One call as a future.
 pub(super) async fn drive_async<T, E: From<ResilienceError> + 'static, F: Future<Output = Result<T, E>>>(
     mut call: Execution,
@@ -48,19 +60,7 @@ pub(super) async fn drive_async<T, E: From<ResilienceError> + 'static, F: Future
 ) -> Result<T, E> {
     let out = loop {
         let delay = {
-            let out = 'attempt: {
-                if let Err(refused) = call.admit() {
-                    break 'attempt Err(refused);
-                }
-                if let Err(refused) = call.throttle().await {
-                    break 'attempt Err(refused);
-                }
-                if let Err(refused) = call.isolate().await {
-                    break 'attempt Err(refused);
-                }
-                // In a block of its own: what the closure does before there is a future is the attempt's too.
-                call.attempt(async { operation().await }).await
-            };
+            let out = attempted(&mut call, &mut operation).await;
             let out = judge.shown(out);
             match call.settle(&out, |answer| judge.verdict(answer)) {
                 None => break out,
@@ -83,18 +83,7 @@ pub(super) async fn drive_hedged<T, E: From<ResilienceError> + 'static, F: Futur
         let delay = {
             let lane = |lane| async move {
                 let mut call: Execution = lane;
-                let out = 'attempt: {
-                    if let Err(refused) = call.admit() {
-                        break 'attempt Err(refused);
-                    }
-                    if let Err(refused) = call.throttle().await {
-                        break 'attempt Err(refused);
-                    }
-                    if let Err(refused) = call.isolate().await {
-                        break 'attempt Err(refused);
-                    }
-                    call.attempt(async { operation().await }).await
-                };
+                let out = attempted(&mut call, operation).await;
                 let out = judge.shown(out);
                 let concluded = call.conclude(&out, |answer| judge.verdict(answer));
                 (out, concluded)
