@@ -4,12 +4,14 @@
 use std::cell::Cell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::Wake;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
+
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Condvar, Mutex, Whole};
 
 /// A point on a [`Clock`], in nanoseconds since the clock began. Arithmetic saturates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -211,23 +213,23 @@ pub(crate) struct Bell {
 }
 
 impl Bell {
-    /// Whether it was rung since it was last waited for, at the latest after `limit`.
+    /// Whether it was rung since it was last waited for, at the latest after `limit`; may come back earlier for no
+    /// reason.
     fn wait(&self, limit: Option<Duration>) -> bool {
-        let rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut rung = match limit {
-            Some(limit) => {
-                let waited = self.heard.wait_timeout_while(rung, limit, |rung| !*rung);
-                waited.unwrap_or_else(PoisonError::into_inner).0
-            }
-            None => self.heard.wait_while(rung, |rung| !*rung).unwrap_or_else(PoisonError::into_inner),
-        };
+        let mut rung = self.rung.lock().whole();
+        if !*rung {
+            rung = match limit {
+                Some(limit) => self.heard.wait_timeout(rung, limit).whole().0,
+                None => self.heard.wait(rung).whole(),
+            };
+        }
         std::mem::take(&mut *rung)
     }
 }
 
 impl Wake for Bell {
     fn wake(self: Arc<Self>) {
-        *self.rung.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        *self.rung.lock().whole() = true;
         self.heard.notify_one();
     }
 }

@@ -1,9 +1,10 @@
 //! What every part of one runtime shares: its clock, its listeners, its luck.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::event::Events;
+use crate::sync::{Mutex, Whole};
 
 #[derive(Debug)]
 pub(crate) struct Context {
@@ -44,7 +45,7 @@ impl Context {
     pub(crate) fn luck(&self) -> f64 {
         match &self.luck {
             Luck::PerThread => fastrand::f64(),
-            Luck::Seeded(rng) => rng.lock().unwrap_or_else(PoisonError::into_inner).f64(),
+            Luck::Seeded(rng) => rng.lock().whole().f64(),
         }
     }
 }

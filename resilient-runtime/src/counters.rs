@@ -3,56 +3,59 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
-use once_cell::race::OnceBox;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, OnceBox, Whole, statics, thread_local};
 
 /// Threads with a line of their own; those beyond share one, with atomic additions.
 const OWNED: usize = 16;
 const UNASSIGNED: usize = usize::MAX;
 const SHARED: usize = usize::MAX - 1;
 
-/// Slots that threads have given back; the second value is the first slot never given out.
-static SLOTS: Mutex<(Vec<usize>, usize)> = Mutex::new((Vec::new(), 0));
+statics! {
+    /// Slots that threads have given back; the second value is the first slot never given out.
+    static SLOTS: Mutex<(Vec<usize>, usize)> = Mutex::new((Vec::new(), 0));
+}
 
 thread_local! {
     static SLOT: Cell<usize> = const { Cell::new(UNASSIGNED) };
-    static OWNER: Owner = const { Owner };
+    static OWNER: Owner = const { Owner(Cell::new(UNASSIGNED)) };
 }
 
 /// Gives the thread's slot back when the thread ends.
-struct Owner;
+struct Owner(Cell<usize>);
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        let slot = SLOT.replace(SHARED);
-        if slot < OWNED {
-            SLOTS.lock().unwrap_or_else(PoisonError::into_inner).0.push(slot);
+        // What the thread still counts, in other values' destructors, is counted as of those without a line.
+        let _ = SLOT.try_with(|slot| slot.set(SHARED));
+        if self.0.get() < OWNED {
+            SLOTS.lock().whole().0.push(self.0.get());
         }
     }
 }
 
 #[inline]
 fn slot() -> usize {
-    let slot = SLOT.get();
+    let slot = SLOT.with(Cell::get);
     if slot == UNASSIGNED { assign() } else { slot }
 }
 
 #[cold]
 fn assign() -> usize {
-    // Its destructor must be registered first: without it the slot would never come back.
-    if OWNER.try_with(|_| ()).is_err() {
-        return SHARED;
-    }
-    let mut slots = SLOTS.lock().unwrap_or_else(PoisonError::into_inner);
-    let slot = slots.0.pop().unwrap_or_else(|| {
-        let next = slots.1;
-        slots.1 += usize::from(next < OWNED);
-        if next < OWNED { next } else { SHARED }
+    let taken = OWNER.try_with(|owner| {
+        let mut slots = SLOTS.lock().whole();
+        let slot = slots.0.pop().unwrap_or_else(|| {
+            let next = slots.1;
+            slots.1 += usize::from(next < OWNED);
+            if next < OWNED { next } else { SHARED }
+        });
+        owner.0.set(slot);
+        SLOT.with(|it| it.set(slot));
+        slot
     });
-    SLOT.set(slot);
-    slot
+    // A thread that ends: nobody would give its slot back.
+    taken.unwrap_or(SHARED)
 }
 
 /// Two lines' size, since processors fetch lines in pairs.
@@ -61,7 +64,7 @@ struct Line<const N: usize>([AtomicU64; N]);
 
 impl<const N: usize> Default for Line<N> {
     fn default() -> Self {
-        Self([const { AtomicU64::new(0) }; N])
+        Self(std::array::from_fn(|_| AtomicU64::new(0)))
     }
 }
 

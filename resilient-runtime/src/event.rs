@@ -2,8 +2,7 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::breaker::{BreakerSnapshot, State};
@@ -11,6 +10,8 @@ use crate::error::{ErrorKind, Span};
 use crate::health::HealthStatus;
 use crate::outcome::Class;
 use crate::reason::{StopReason, TripReason};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{RwLock, Whole};
 
 /// One thing that happened to one operation.
 ///
@@ -243,7 +244,7 @@ impl Events {
         if !self.heard.load(Ordering::Acquire) {
             return;
         }
-        let listeners = Arc::clone(&self.listeners.read().unwrap_or_else(PoisonError::into_inner));
+        let listeners = Arc::clone(&self.listeners.read().whole());
         for (_, listener) in listeners.iter() {
             quietly(|| listener(&event));
         }
@@ -259,7 +260,7 @@ impl Events {
     }
 
     fn change(&self, change: impl FnOnce(&mut Listeners)) {
-        let mut slot = self.listeners.write().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = self.listeners.write().whole();
         let mut listeners = slot.as_ref().clone();
         change(&mut listeners);
         self.heard.store(!listeners.is_empty(), Ordering::Release);

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use lru::LruCache;
@@ -10,6 +10,7 @@ use lru::LruCache;
 use crate::clock::Moment;
 use crate::context::Context;
 use crate::registry::Shared;
+use crate::sync::{Mutex, MutexGuard, Whole};
 
 /// Keys that are remembered at the same time; the one not used for longest goes first.
 pub(crate) const MOST_KEYS: usize = 1024;
@@ -91,7 +92,7 @@ impl<T: Shared> Family<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Guarded<T>> {
-        self.guarded.lock().unwrap_or_else(PoisonError::into_inner)
+        self.guarded.lock().whole()
     }
 }
 

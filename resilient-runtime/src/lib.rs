@@ -38,6 +38,7 @@ mod retry_budget;
 mod runtime;
 mod site;
 mod skipped;
+mod sync;
 mod telemetry;
 pub mod testing;
 mod timeout;

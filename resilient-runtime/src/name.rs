@@ -1,10 +1,11 @@
 //! Names of breakers and services: checked once, kept for the life of the process, compared by pointer's text.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
 
-use once_cell::sync::Lazy;
 use thiserror::Error;
+
+use crate::sync::Whole;
+use crate::sync::plain::{Lazy, Mutex};
 
 /// The longest name.
 const LONGEST: usize = 128;
@@ -32,7 +33,7 @@ pub(crate) fn check(name: &str) -> Result<(), InvalidName> {
 pub(crate) fn intern(name: &str) -> Result<&'static str, InvalidName> {
     static NAMES: Lazy<Mutex<HashSet<&'static str>>> = Lazy::new(Mutex::default);
     check(name)?;
-    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut names = NAMES.lock().whole();
     if let Some(known) = names.get(name) {
         return Ok(known);
     }

@@ -2,7 +2,7 @@
 //! whoever names it, shares it.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::rate_limit::{RateLimitConfig, RateLimiterCore};
 use crate::retry::{Budget, BudgetCore};
 use crate::skipped::{Skipped, skipped_as};
+use crate::sync::{Mutex, MutexGuard, Whole};
 
 /// Who asked for it: which operation, and where that is written. One line may make several.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,7 +153,7 @@ impl BudgetSlot {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<(Budget, Arc<BudgetCore>)>> {
-        self.terms.lock().unwrap_or_else(PoisonError::into_inner)
+        self.terms.lock().whole()
     }
 }
 
@@ -345,7 +346,7 @@ impl<T: Shared> Registry<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, Entry<T>>> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock().whole()
     }
 }
 

@@ -3,13 +3,15 @@
 use std::fmt;
 use std::ops::Deref;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
 
 use crate::health::HealthConfig;
 use crate::policy::Policy;
 use crate::profile::{Layers, Settings};
 use crate::runtime::{self, Runtime};
+use crate::sync::Whole;
+use crate::sync::plain::atomic::{AtomicPtr, Ordering};
+use crate::sync::plain::{Mutex, OnceLock};
 use crate::timeout::TimeoutMode;
 
 /// Attributes one function may carry.
@@ -375,7 +377,7 @@ impl Site {
 
     /// Makes `policy` the one that calls follow, unless an equal one was resolved before.
     pub(crate) fn keep(&self, policy: Policy) -> &'static Policy {
-        let mut resolved = self.resolved.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut resolved = self.resolved.lock().whole();
         let known = resolved.iter().copied().find(|known| known.is_same(&policy));
         let policy = known.unwrap_or_else(|| {
             let policy: &'static Policy = Box::leak(Box::new(policy));

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
 use crate::profile::{ConfigErrors, SettingsFile};
 use crate::runtime::Runtime;
+use crate::sync::plain::atomic::{AtomicBool, Ordering};
 
 /// How often the file is looked at.
 const LOOK: Duration = Duration::from_millis(500);

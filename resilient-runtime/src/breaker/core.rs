@@ -2,8 +2,7 @@
 
 use std::collections::VecDeque;
 use std::num::NonZeroU64;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::config::BreakerConfig;
@@ -16,6 +15,8 @@ use crate::error::ResilienceError;
 use crate::event::EventKind;
 use crate::outcome::Outcome;
 use crate::reason::TripReason;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard, Whole};
 
 /// Calls pass without asking the machine.
 const ADMITS: u64 = 1;
@@ -216,8 +217,7 @@ impl Breaker {
     }
 
     fn lock(&self) -> MutexGuard<'_, Guarded> {
-        // Nothing of the user runs under this lock, so a poisoned one holds a whole state all the same.
-        self.guarded.lock().unwrap_or_else(PoisonError::into_inner)
+        self.guarded.lock().whole()
     }
 
     /// The time is read under the lock: a thread that is put to sleep between the two must not go on with an old one.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use crate::clock::{Bell, Moment};
 use crate::context::Context;
 use crate::counters::Counters;
 use crate::error::ResilienceError;
+use crate::sync::{Mutex, MutexGuard, Whole};
 
 #[derive(Debug)]
 pub(crate) struct BulkheadCore {
@@ -370,8 +371,7 @@ impl BulkheadCore {
     }
 
     fn lock(&self) -> MutexGuard<'_, Guarded> {
-        // Nothing of the user runs under this lock, so a poisoned one holds a whole state all the same.
-        self.guarded.lock().unwrap_or_else(PoisonError::into_inner)
+        self.guarded.lock().whole()
     }
 }
 

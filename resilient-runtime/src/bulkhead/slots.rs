@@ -1,6 +1,6 @@
 //! How many calls run, in one word: what the healthy path changes, and all that it reads besides the limit.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// Calls that run.
 const ACTIVE: u64 = 0xffff_ffff;

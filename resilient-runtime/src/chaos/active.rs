@@ -1,10 +1,11 @@
 //! What is injected now, in one runtime.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use super::settings::{Hit, Rates};
 use super::variables::Variables;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard, Whole};
 
 /// Every operation.
 pub(super) const ALL: &str = "*";
@@ -106,8 +107,7 @@ impl Active {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing of the user runs under it.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().whole()
     }
 }
 

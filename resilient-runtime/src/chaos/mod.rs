@@ -34,7 +34,6 @@ mod settings;
 mod underway;
 mod variables;
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use crate::context::Context;
@@ -42,6 +41,7 @@ use crate::event::EventKind;
 use crate::name;
 use crate::profile::{ConfigErrors, Problem};
 use crate::runtime::Runtime;
+use crate::sync::atomic::{AtomicU64, Ordering};
 use active::ALL;
 
 pub(crate) use active::Active;

@@ -2,7 +2,6 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use crate::policy::Hedging;
 use crate::reason::StopReason;
 use crate::retry::LONGEST_HINT;
 use crate::site::PolicyRef;
+use crate::sync::atomic::{AtomicU32, Ordering};
 
 impl Execution {
     /// Runs attempts beside each other, each a `lane`: the next one starts when those before it take too long. The first

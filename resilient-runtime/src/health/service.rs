@@ -2,13 +2,14 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::clock::{Clock, Moment, nanos};
 use crate::profile::{IntoDuration, Problem, Refused};
+use crate::sync::{Mutex, MutexGuard, Whole};
 
 /// What the latest calls say about a service.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
@@ -447,7 +448,7 @@ impl ServiceHealth {
 
     /// The time is read under the lock, so that samples are in order.
     fn open(&self) -> (MutexGuard<'_, Book>, Moment) {
-        let book = self.service.book.lock().unwrap_or_else(PoisonError::into_inner);
+        let book = self.service.book.lock().whole();
         let now = self.service.clock.now();
         (book, now)
     }

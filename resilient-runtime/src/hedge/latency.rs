@@ -1,11 +1,11 @@
 //! What one operation's answers took lately: the measure behind `delay = "p95"`.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::clock::nanos;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, Whole};
 
 /// So many of the last durations count.
 const KEPT: usize = 128;
@@ -47,7 +47,7 @@ impl Latency {
 
     /// Nothing is known any more.
     pub(crate) fn reset(&self) {
-        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ring = self.ring.lock().whole();
         (ring.next, ring.known) = (0, 0);
         self.p95.store(UNKNOWN, Ordering::Relaxed);
     }

@@ -1,10 +1,11 @@
 //! The policy an operation follows, kept until what it was made from changes.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use crate::policy::Policy;
 use crate::runtime::{Report, Runtime};
 use crate::site::PolicyRef;
+use crate::sync::{RwLock, Whole};
 
 /// One policy for the process and one for the scope that asked last.
 ///
@@ -28,7 +29,7 @@ impl Kept {
             let slot = if runtime.is_process() { &self.process } else { &self.scoped };
             loop {
                 let epoch = runtime.epoch();
-                let kept = slot.read().unwrap_or_else(PoisonError::into_inner);
+                let kept = slot.read().whole();
                 if let Some(kept) = kept.as_ref()
                     && kept.epoch == epoch
                     && Arc::ptr_eq(&kept.policy.context, runtime.context())
@@ -42,7 +43,7 @@ impl Kept {
                     continue;
                 }
                 let in_force = InForce { epoch, policy: Arc::clone(&policy) };
-                let before = slot.write().unwrap_or_else(PoisonError::into_inner).replace(in_force);
+                let before = slot.write().whole().replace(in_force);
                 drop(before);
                 // Only now: a listener may come back here.
                 for (operation, message) in reports {

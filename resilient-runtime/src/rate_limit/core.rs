@@ -1,7 +1,6 @@
 //! The algorithms behind their one word and their lock.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::config::RateLimitConfig;
@@ -13,6 +12,8 @@ use super::{Algorithm, Count, Counters, Decision};
 use crate::clock::{Moment, nanos};
 use crate::context::Context;
 use crate::error::ResilienceError;
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard, Whole};
 
 #[derive(Debug)]
 pub(crate) struct RateLimiterCore {
@@ -285,8 +286,7 @@ impl RateLimiterCore {
     }
 
     fn lock(&self) -> MutexGuard<'_, Guarded> {
-        // Nothing of the user runs under this lock, so a poisoned one holds a whole state all the same.
-        self.guarded.lock().unwrap_or_else(PoisonError::into_inner)
+        self.guarded.lock().whole()
     }
 }
 

@@ -1,11 +1,11 @@
 //! How many retries and hedges a target may be sent on top of its first attempts.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::clock::{Moment, nanos};
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::{Mutex, Whole};
 
 /// What retries and hedges of one target are paid from, so that they do not multiply the load on what is down.
 ///
@@ -205,7 +205,7 @@ struct Recent {
 impl Recent {
     fn new(ratio: f64, per_second: f64, ttl: Duration) -> Self {
         Self {
-            slots: [const { AtomicU64::new(0) }; SLOTS],
+            slots: Default::default(),
             slot_nanos: (nanos(ttl) / SLOTS as u64).max(1),
             earned: units(ratio),
             reserve: units(per_second * ttl.as_secs_f64()),
@@ -220,7 +220,7 @@ impl Recent {
     }
 
     fn withdraw(&self, now: Moment) -> bool {
-        let spending = self.spending.lock().unwrap_or_else(PoisonError::into_inner);
+        let spending = self.spending.lock().whole();
         let granted = self.balance(now) >= RETRY;
         if granted {
             self.add(self.slot(now), -RETRY);

@@ -6,10 +6,7 @@ mod surroundings;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use once_cell::sync::Lazy;
+use std::sync::Arc;
 
 pub(crate) use origins::{Origins, Understood};
 use parts::{Asked, BREAKERS, BUDGETS, BULKHEADS, Kind, Parts, RATE_LIMITERS, location};
@@ -30,16 +27,19 @@ use crate::rate_limit::RateLimiterCore;
 use crate::registry::{BudgetSlot, Registry, Shared};
 use crate::retry::Budget;
 use crate::site::{Asking, PolicyRef, Site, sites};
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, Whole, plain};
 use crate::timeout::TimeoutMode;
 use crate::timeout::pool::{MAX_WORKERS, Pool};
 
-static PROCESS: Lazy<Runtime> = Lazy::new(|| Runtime::new(Context::system(), Origins::default(), true));
+static PROCESS: plain::Lazy<Runtime> =
+    plain::Lazy::new(|| Runtime::new(Context::system(), Origins::default(), true));
 
 /// The worker threads of sync time limits; shared by every runtime, since threads are the process's.
 pub(crate) static WORKERS: Pool = Pool::new(MAX_WORKERS);
 
 /// Scopes that are entered or could be polled, in the whole process. Zero in production.
-static SCOPES: AtomicUsize = AtomicUsize::new(0);
+static SCOPES: plain::atomic::AtomicUsize = plain::atomic::AtomicUsize::new(0);
 
 thread_local! {
     static SCOPE: RefCell<Option<Runtime>> = const { RefCell::new(None) };
@@ -145,7 +145,7 @@ impl Runtime {
     pub(crate) fn policy_of(&self, site: &'static Site) -> PolicyRef {
         loop {
             let epoch = {
-                let policies = lock(&self.0.policies);
+                let policies = self.0.policies.lock().whole();
                 if let Some(known) = self.known_policy(site, &policies) {
                     return known;
                 }
@@ -153,7 +153,7 @@ impl Runtime {
             };
             // Built without the lock: the attribute's arguments are the user's code.
             let (policy, reports) = self.build(&site.asking());
-            let mut policies = lock(&self.0.policies);
+            let mut policies = self.0.policies.lock().whole();
             if self.epoch() != epoch {
                 continue;
             }
@@ -212,7 +212,7 @@ impl Runtime {
         let hedge = (spec.layers.hedge && enable_hedge).then(|| Hedging {
             delay: resolved.hedge_delay,
             max_hedges: resolved.hedge_max_hedges,
-            latency: Arc::clone(lock(&self.0.latencies).entry(operation).or_default()),
+            latency: Arc::clone(self.0.latencies.lock().whole().entry(operation).or_default()),
         });
         let health =
             spec.service.filter(|_| resolved.enabled).map(|(name, config)| self.service(name, config()));
@@ -263,7 +263,7 @@ impl Runtime {
 
     /// Makes an operation known that is no annotated function, so that its variables are read.
     pub(crate) fn declare(&self, operation: &'static str, kind: &'static str) {
-        let mut origins = lock(&self.0.origins);
+        let mut origins = self.0.origins.lock().whole();
         if !origins.declared.insert((operation, kind)) {
             return;
         }
@@ -278,7 +278,7 @@ impl Runtime {
     /// The configuration, read at first use; its problems are told then, once.
     fn understood(&self) -> Arc<Understood> {
         let (understood, fresh) = {
-            let mut origins = lock(&self.0.origins);
+            let mut origins = self.0.origins.lock().whole();
             if let Some(understood) = &origins.understood {
                 (Arc::clone(understood), false)
             } else {
@@ -316,7 +316,7 @@ impl Runtime {
 
     pub(crate) fn service(&self, name: &'static str, config: HealthConfig) -> ServiceHealth {
         let clock = || self.0.context.clock.clone();
-        let mut services = lock(&self.0.services);
+        let mut services = self.0.services.lock().whole();
         services.entry(name).or_insert_with(|| ServiceHealth::new(name, config, clock())).clone()
     }
 
@@ -327,7 +327,7 @@ impl Runtime {
                 self.service(name, config);
             }
         }
-        lock(&self.0.services).values().cloned().collect()
+        self.0.services.lock().whole().values().cloned().collect()
     }
 
     /// The breaker of that name, made now if an annotated function names it and was not called yet.
@@ -435,7 +435,7 @@ impl Runtime {
     pub(crate) fn validate(&self) -> Result<(), ConfigErrors> {
         let understood = self.understood();
         let mut problems: Vec<Problem> = understood.environment.problems.clone();
-        for (kind, settings) in &lock(&self.0.origins).profiles {
+        for (kind, settings) in &self.0.origins.lock().whole().profiles {
             problems.extend(check(settings, &format!("the {kind} profile")));
         }
         let mut conflicts = Vec::new();
@@ -471,7 +471,7 @@ impl Runtime {
 
     /// Changes where configuration comes from; policies are resolved anew, breakers keep their state.
     pub(crate) fn configure(&self, change: impl FnOnce(&mut Origins)) {
-        let mut origins = lock(&self.0.origins);
+        let mut origins = self.0.origins.lock().whole();
         change(&mut origins);
         origins.understood = None;
         origins.changes += 1;
@@ -483,14 +483,14 @@ impl Runtime {
     /// code is wrong with it; else nothing changes. Told either way.
     pub(crate) fn try_configure(&self, change: impl Fn(&mut Origins)) -> Result<(), ConfigErrors> {
         loop {
-            let mut fresh = lock(&self.0.origins).clone();
+            let mut fresh = self.0.origins.lock().whole().clone();
             change(&mut fresh);
             fresh.understood = Some(Arc::new(fresh.understand()));
             if let Err(errors) = fresh.problems_besides_code() {
                 self.report("configuration", errors.to_string());
                 return Err(errors);
             }
-            let mut origins = lock(&self.0.origins);
+            let mut origins = self.0.origins.lock().whole();
             if origins.changes == fresh.changes {
                 fresh.changes += 1;
                 *origins = fresh;
@@ -506,7 +506,7 @@ impl Runtime {
 
     /// What the next [`Runtime::try_configure`] finds in a scope's environment.
     pub(crate) fn set_variable(&self, name: String, value: Option<String>) {
-        let mut origins = lock(&self.0.origins);
+        let mut origins = self.0.origins.lock().whole();
         let variables = origins.variables.get_or_insert_default();
         variables.retain(|(known, _)| *known != name);
         variables.extend(value.map(|value| (name, value)));
@@ -516,15 +516,15 @@ impl Runtime {
     /// Whether this is the settings file that is read here.
     #[cfg(feature = "reload")]
     pub(crate) fn reads(&self, file: &SettingsFile) -> bool {
-        lock(&self.0.origins).file.as_ref().is_some_and(|known| known.is_same_file(file))
+        self.0.origins.lock().whole().file.as_ref().is_some_and(|known| known.is_same_file(file))
     }
 
     /// Forgets everything: breakers, windows, health, resolved policies, the environment as it was read.
     pub(crate) fn reset(&self) {
         // Twice: a policy that is built meanwhile may hold a breaker that is about to be forgotten.
         self.forget_policies();
-        lock(&self.0.origins).understood = None;
-        lock(&self.0.services).values().for_each(ServiceHealth::reset);
+        self.0.origins.lock().whole().understood = None;
+        self.0.services.lock().whole().values().for_each(ServiceHealth::reset);
         self.0.breakers.reset();
         self.0.keyed_breakers.reset();
         self.0.rate_limiters.reset();
@@ -532,14 +532,14 @@ impl Runtime {
         self.0.bulkheads.reset();
         self.0.keyed_bulkheads.reset();
         self.0.budgets.reset();
-        lock(&self.0.latencies).values().for_each(|latency| latency.reset());
+        self.0.latencies.lock().whole().values().for_each(|latency| latency.reset());
         #[cfg(feature = "chaos")]
         self.0.context.chaos.reset();
         self.forget_policies();
     }
 
     fn forget_policies(&self) {
-        let mut policies = lock(&self.0.policies);
+        let mut policies = self.0.policies.lock().whole();
         self.0.epoch.fetch_add(1, Ordering::Release);
         let forgotten = std::mem::take(&mut policies.scoped);
         if self.0.is_process {
@@ -556,11 +556,6 @@ fn key(site: &'static Site) -> usize {
 
 /// Which operation it is about, and the sentence.
 pub(crate) type Report = (&'static str, String);
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing of the user runs under these locks.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// A thread's stay in a runtime.
 #[derive(Debug)]

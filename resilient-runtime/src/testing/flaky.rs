@@ -2,10 +2,10 @@
 
 use std::fmt;
 use std::future;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::ambient_clock;
+use crate::sync::plain::atomic::{AtomicU32, Ordering};
 
 /// A scripted operation for tests: says what it ends with, call by call, and counts its calls.
 ///

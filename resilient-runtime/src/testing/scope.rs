@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::marker::PhantomData;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Clock, TestClock};
@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::event::{Event, EventKind, Subscription};
 use crate::profile::Settings;
 use crate::runtime::{Entered, Origins, Runtime};
+use crate::sync::{Mutex, Whole};
 
 /// A world of its own for one test: breakers, health, environment, clock, luck and events are shared with nobody,
 /// so tests run in parallel and every figure is exact.
@@ -98,7 +99,7 @@ impl Scope {
 
     /// Everything that happened so far, in order.
     pub fn events(&self) -> Vec<Event> {
-        self.events.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.events.lock().whole().clone()
     }
 
     /// The waits between attempts so far, in order.
@@ -159,7 +160,7 @@ impl ScopeBuilder {
         let events = Arc::new(Mutex::new(Vec::new()));
         let record = Arc::clone(&events);
         let recorder = runtime.context().events.subscribe(move |event| {
-            record.lock().unwrap_or_else(PoisonError::into_inner).push(event.clone());
+            record.lock().whole().push(event.clone());
         });
         Scope { runtime, clock, events, _recorder: recorder }
     }

@@ -8,10 +8,13 @@ use std::any::Any;
 use std::fmt;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
+
+use crate::sync::Whole;
+use crate::sync::plain::atomic::{AtomicU8, AtomicUsize, Ordering};
+use crate::sync::plain::{Condvar, Mutex};
 
 /// How many threads the process lends out at most, calls that outlived their caller included.
 pub(crate) const MAX_WORKERS: usize = 512;
@@ -117,13 +120,13 @@ impl Pool {
 
     /// Threads that run a call now, late ones included.
     pub(crate) fn active(&self) -> usize {
-        let crew = lock(&self.crew);
+        let crew = self.crew.lock().whole();
         crew.alive - crew.resting.len()
     }
 
     /// Threads that wait for a call.
     pub(crate) fn idle(&self) -> usize {
-        lock(&self.crew).resting.len()
+        self.crew.lock().whole().resting.len()
     }
 
     /// Calls that still run although their caller has left; part of [`Pool::active`].
@@ -133,10 +136,10 @@ impl Pool {
 
     /// False when there is no thread to be had; `job` is dropped then.
     fn hand(&'static self, job: Job) -> bool {
-        let mut crew = lock(&self.crew);
+        let mut crew = self.crew.lock().whole();
         if let Some(worker) = crew.resting.pop() {
             drop(crew);
-            *lock(&worker.next) = Some(job);
+            *worker.next.lock().whole() = Some(job);
             worker.filled.notify_one();
             return true;
         }
@@ -153,7 +156,7 @@ impl Pool {
             .name(format!("resilient-worker-{number}"))
             .spawn(move || self.serve(&worker));
         if started.is_err() {
-            lock(&self.crew).alive -= 1;
+            self.crew.lock().whole().alive -= 1;
         }
         started.is_ok()
     }
@@ -168,7 +171,7 @@ impl Pool {
     /// `None`: the worker is off the books and its thread ends. A worker that is no longer among the resting
     /// has been picked by a caller, whose call is about to arrive.
     fn leave_or_stay(&self, worker: &Arc<Worker>) -> Option<Job> {
-        let mut crew = lock(&self.crew);
+        let mut crew = self.crew.lock().whole();
         if let Some(place) = crew.resting.iter().position(|resting| Arc::ptr_eq(resting, worker)) {
             crew.resting.remove(place);
             crew.alive -= 1;
@@ -179,7 +182,7 @@ impl Pool {
     }
 
     fn rest(&self, worker: &Arc<Worker>) {
-        lock(&self.crew).resting.push(Arc::clone(worker));
+        self.crew.lock().whole().resting.push(Arc::clone(worker));
     }
 }
 
@@ -206,18 +209,15 @@ impl Drop for Lent {
 
 impl Worker {
     fn next(&self, patience: Duration) -> Option<Job> {
-        let next = lock(&self.next);
-        let (mut next, _) = self
-            .filled
-            .wait_timeout_while(next, patience, |next| next.is_none())
-            .unwrap_or_else(PoisonError::into_inner);
+        let next = self.next.lock().whole();
+        let (mut next, _) = self.filled.wait_timeout_while(next, patience, |next| next.is_none()).whole();
         next.take()
     }
 }
 
 impl<R> Reply<R> {
     fn give(&self, result: thread::Result<R>, pool: &Pool, worker: &Arc<Worker>) {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock().whole();
         if let Answer::Awaited = *state {
             // Resting before the answer is visible: a caller in a loop gets the same thread again.
             pool.rest(worker);
@@ -236,11 +236,9 @@ impl<R> Reply<R> {
     }
 
     fn wait(&self, limit: Duration, pool: &Pool) -> Outcome<R> {
-        let state = lock(&self.state);
-        let (mut state, _) = self
-            .given
-            .wait_timeout_while(state, limit, |state| matches!(state, Answer::Awaited))
-            .unwrap_or_else(PoisonError::into_inner);
+        let state = self.state.lock().whole();
+        let (mut state, _) =
+            self.given.wait_timeout_while(state, limit, |state| matches!(state, Answer::Awaited)).whole();
         match mem::replace(&mut *state, Answer::Unwanted) {
             Answer::Given(Ok(result)) => Outcome::Done(result),
             Answer::Given(Err(payload)) => Outcome::Panicked(payload),
@@ -262,11 +260,6 @@ impl fmt::Debug for Pool {
             .field("stuck", &self.stuck())
             .finish_non_exhaustive()
     }
-}
-
-/// Nothing here panics while it holds a lock, so a poisoned one is as good as any.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -331,7 +324,7 @@ mod tests {
             _ => panic!("the panic was lost"),
         }
         assert_eq!(done(pool.run(LONG, || 7)), 7);
-        assert_eq!(lock(&pool.crew).hired, 1);
+        assert_eq!(pool.crew.lock().whole().hired, 1);
     }
 
     #[test]
@@ -400,7 +393,7 @@ mod tests {
             thread::yield_now();
         }
         done(pool.run(LONG, || ()));
-        assert_eq!((pool.stuck(), lock(&pool.crew).hired), (0, 1));
+        assert_eq!((pool.stuck(), pool.crew.lock().whole().hired), (0, 1));
     }
 
     #[test]
@@ -423,7 +416,7 @@ mod tests {
                 });
             }
         });
-        assert_eq!(lock(&pool.crew).hired, 64);
+        assert_eq!(pool.crew.lock().whole().hired, 64);
         assert_eq!((pool.active(), pool.idle(), pool.stuck()), (0, 64, 0));
     }
 
