@@ -32,6 +32,8 @@ mod profile;
 mod rate_limit;
 mod rate_limiter;
 mod reason;
+#[cfg(any(fuzzing, all(test, not(any(resilient_loom, resilient_shuttle)))))]
+mod reference;
 mod registry;
 mod retry;
 mod retry_budget;

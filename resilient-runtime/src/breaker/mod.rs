@@ -3,6 +3,8 @@
 mod config;
 mod core;
 mod machine;
+#[cfg(any(fuzzing, all(test, not(any(resilient_loom, resilient_shuttle)))))]
+pub(crate) mod sequences;
 mod snapshot;
 mod window;
 
