@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::above_cap;
 use super::rules::{RetryRules, Rule};
 use crate::profile::{
-    ConfigErrors, IntoBackoff, IntoBudget, IntoDuration, IntoJitter, Problem, Settings, check,
+    ConfigErrors, IntoBackoff, IntoBudget, IntoDuration, IntoJitter, Problem, Settings, check, usable,
 };
 use crate::retry::{Backoff, Budget, Jitter, Retry};
 use crate::runtime::Runtime;
@@ -170,7 +170,7 @@ impl RetryPolicy {
     /// The numbers in force; what was refused is as if it had not been said.
     pub(super) fn numbers(&self) -> Retry {
         let Settings { max_attempts, base_delay, max_delay, exponential_base, jitter, backoff, .. } =
-            self.settings;
+            usable(&self.settings);
         let max_delay = max_delay.unwrap_or(Duration::from_secs(10));
         Retry {
             max_attempts: max_attempts.unwrap_or(3),

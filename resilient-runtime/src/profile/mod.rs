@@ -37,9 +37,9 @@ pub(crate) use defaults::name_in_variables;
 pub(crate) use env::nearest;
 pub(crate) use env::{Environment, Parsed};
 pub(crate) use explain::Subject;
-pub(crate) use param::check;
 #[cfg(feature = "chaos")]
 pub(crate) use param::read_flag;
+pub(crate) use param::{check, usable};
 pub(crate) use resolve::{Layers, Request, Resolved, resolve};
 #[cfg(feature = "reload")]
 pub(crate) use settings_file::SettingsFile;

@@ -349,6 +349,17 @@ pub(crate) fn check(settings: &Settings, owner: &str) -> Vec<Problem> {
         .collect()
 }
 
+/// What of `settings` can be used; the rest is as if it had not been said.
+pub(crate) fn usable(settings: &Settings) -> Settings {
+    let mut usable = Settings::new();
+    for param in &PARAMS {
+        if let Ok(Some(value)) = param.said(settings) {
+            (param.set)(&mut usable, value);
+        }
+    }
+    usable
+}
+
 /// `3` and `3.0`, not `3.5`.
 fn read_count(text: &str, allowed: &'static str) -> Result<u32, Refused> {
     let text = text.trim();
