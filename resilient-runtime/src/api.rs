@@ -193,7 +193,8 @@ pub fn explain(operation: &str) -> Result<Explanation, UnknownOperation> {
 }
 
 /// An annotated function of this program.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Operation {
     /// Its name in variables, logs and health.

@@ -4,7 +4,8 @@
 use thiserror::Error;
 
 /// A method that the attribute on its `impl` block or trait does not guard; it prints as a sentence that says why.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Error, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[error("`{function}` ({location}) is not guarded: {reason}")]
 #[non_exhaustive]
 pub struct Skipped {

@@ -11,8 +11,6 @@ mod window;
 use std::fmt;
 use std::num::NonZeroU64;
 
-use serde::{Serialize, Serializer};
-
 pub use config::{BreakerConfig, Window};
 pub(crate) use core::Breaker;
 pub use snapshot::{BreakerSnapshot, Counts, TimeInStates, WindowSnapshot};
@@ -59,8 +57,9 @@ impl fmt::Display for State {
     }
 }
 
-impl Serialize for State {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+#[cfg(feature = "serde")]
+impl serde::Serialize for State {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
     }
 }

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
-
 use super::machine::{Machine, reaches};
 use super::{Count, Counters, State};
 use crate::clock::{Clock, Moment};
@@ -13,7 +11,8 @@ use crate::reason::TripReason;
 ///
 /// Lifetime counts run from the breaker's making or its last `reset`; `current` counts from its last change of
 /// state. An OPEN breaker whose time is over still says `open`, with `retry_after` 0: it changes when a call comes.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct BreakerSnapshot {
     /// The breaker's name.
@@ -72,7 +71,7 @@ pub struct BreakerSnapshot {
     /// What opened it, while it is open.
     pub opened_because: Option<TripReason>,
     /// Consecutive failures that open it; [`OFF`](crate::OFF), `null` in JSON, where that rule is off.
-    #[serde(serialize_with = "unless_off")]
+    #[cfg_attr(feature = "serde", serde(serialize_with = "unless_off"))]
     pub failure_threshold: u32,
     /// Successful probes that close it.
     pub success_threshold: u32,
@@ -88,13 +87,15 @@ pub struct BreakerSnapshot {
     pub window: Option<WindowSnapshot>,
 }
 
+#[cfg(feature = "serde")]
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes the field by reference")]
 fn unless_off<S: serde::Serializer>(failures: &u32, serializer: S) -> Result<S::Ok, S::Error> {
-    Some(*failures).filter(|failures| *failures != u32::MAX).serialize(serializer)
+    serde::Serialize::serialize(&Some(*failures).filter(|failures| *failures != u32::MAX), serializer)
 }
 
 /// Seconds that a breaker spent in its states, since it was made or reset.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct TimeInStates {
     /// Calls passed: closed, disabled, or only measuring.
@@ -106,7 +107,8 @@ pub struct TimeInStates {
 }
 
 /// Counts since the last change of state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Counts {
     /// Successful and failed calls.
@@ -124,7 +126,8 @@ pub struct Counts {
 }
 
 /// What the rate rules see.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct WindowSnapshot {
     /// Results in the window.

@@ -1,11 +1,10 @@
 //! A bulkhead as it was at one moment, for people and monitoring.
 
-use serde::Serialize;
-
 /// A bulkhead as it was at one moment.
 ///
 /// Counts run from the bulkhead's making or its last `reset`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct BulkheadSnapshot {
     /// The bulkhead's name.

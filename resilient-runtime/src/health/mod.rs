@@ -4,8 +4,6 @@ mod service;
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-
 pub use service::{
     HealthConfig, HealthStatus, ServiceHealth, ServiceMetrics, ServiceStatistics, ServiceThresholds,
 };
@@ -17,8 +15,10 @@ use crate::rate_limit::RateLimiterSnapshot;
 use crate::runtime::{Runtime, WORKERS};
 use crate::site::sites;
 
-/// The state of everything at one moment; serialises to the keys of Pynomaly's `get_resilience_health()` and more.
-#[derive(Clone, Debug, Serialize)]
+/// The state of everything at one moment; with the feature `serde` it serialises to the keys of
+/// Pynomaly's `get_resilience_health()` and more, and `json` adds `to_json`.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct ResilienceHealth {
     /// `healthy` while every breaker is closed and every tracked service well; `degraded` while any breaker is open,
@@ -49,7 +49,8 @@ pub struct ResilienceHealth {
 }
 
 /// The breakers of one name that are kept by key.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct KeyedBreakers {
     /// Keys that are remembered.
@@ -76,7 +77,8 @@ impl KeyedBreakers {
 }
 
 /// The threads of sync time limits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct WorkerThreads {
     /// Running a call.
@@ -133,7 +135,8 @@ impl ResilienceHealth {
         }
     }
 
-    /// The whole as JSON.
+    /// The whole as JSON. Needs the feature `json`.
+    #[cfg(feature = "json")]
     pub fn to_json(&self) -> String {
         // Names and numbers: nothing in it can fail to serialise.
         serde_json::to_string(self).unwrap_or_default()

@@ -5,15 +5,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
-
 use crate::clock::{Clock, Moment, nanos};
 use crate::profile::{IntoDuration, Problem, Refused};
 use crate::sync::{Mutex, MutexGuard, Whole};
 
 /// What the latest calls say about a service.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]
 pub enum HealthStatus {
     /// Below every threshold.
     Healthy,
@@ -464,7 +463,8 @@ impl fmt::Debug for ServiceHealth {
 }
 
 /// A service's status and the figures behind it; `None` (JSON `null`) where there is no data.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct ServiceMetrics {
     /// The service.
@@ -480,7 +480,8 @@ pub struct ServiceMetrics {
 }
 
 /// The figures of a service over its window; older calls are forgotten in every one of them. Times in seconds.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct ServiceStatistics {
     /// The mean over successes and failures.
@@ -500,7 +501,8 @@ pub struct ServiceStatistics {
 }
 
 /// What a service's figures are measured against; see [`HealthConfig`]. Times in seconds.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct ServiceThresholds {
     /// Degraded from this mean on.

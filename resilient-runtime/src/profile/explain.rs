@@ -1,9 +1,7 @@
-//! What is in force for one operation, for people (`Display`) and for tools (`Serialize`).
+//! What is in force for one operation, for people (`Display`) and for tools (`Serialize`, feature `serde`).
 
 use std::fmt;
 use std::time::Duration;
-
-use serde::Serialize;
 
 use super::defaults::name_in_variables;
 use super::param::{PARAMS, Value};
@@ -39,8 +37,9 @@ pub(crate) struct Subject<'a> {
 
 /// What is in force for one operation, and who said so.
 ///
-/// `Display` is a table for people; serialized, durations are seconds.
-#[derive(Clone, Debug, Serialize)]
+/// `Display` is a table for people; serialized (feature `serde`), durations are seconds.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Explanation {
     operation: String,
     function: String,
@@ -63,11 +62,13 @@ pub struct Explanation {
 }
 
 /// One parameter in force.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Row {
     parameter: &'static str,
     value: Option<Value>,
-    #[serde(skip_serializing_if = "str::is_empty")]
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "str::is_empty"))]
+    #[cfg_attr(not(feature = "serde"), expect(dead_code, reason = "people read it in the value"))]
     unit: &'static str,
     source: Source,
 }
@@ -90,21 +91,23 @@ impl Row {
 }
 
 /// The longest one call can take, attempts and waits together. Waits that a server asks for are not in it.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct WorstCase {
     /// In seconds; none without a time limit.
-    #[serde(serialize_with = "in_seconds")]
+    #[cfg_attr(feature = "serde", serde(serialize_with = "in_seconds"))]
     limit: Option<Duration>,
     /// Whether the caller is released then; if not, it holds only as far as the body obeys the deadline it can see.
     released: bool,
     attempts: u32,
-    #[serde(serialize_with = "in_seconds")]
+    #[cfg_attr(feature = "serde", serde(serialize_with = "in_seconds"))]
     waits: Option<Duration>,
 }
 
+#[cfg(feature = "serde")]
 #[expect(clippy::ref_option, reason = "serde passes the field by reference")]
 fn in_seconds<S: serde::Serializer>(time: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
-    time.map(|time| time.as_secs_f64()).serialize(serializer)
+    serde::Serialize::serialize(&time.map(|time| time.as_secs_f64()), serializer)
 }
 
 impl WorstCase {

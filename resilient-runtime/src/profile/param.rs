@@ -3,8 +3,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
-
 use super::duration::{self, NoDuration};
 use super::problem::Problem;
 use super::settings::{OFF, Refused, Settings, no_duration};
@@ -69,8 +67,9 @@ impl fmt::Display for Value {
 }
 
 /// Durations as seconds, numbers and flags as themselves, the rest as text.
-impl Serialize for Value {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+#[cfg(feature = "serde")]
+impl serde::Serialize for Value {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Duration(value) => serializer.serialize_f64(value.as_secs_f64()),
             Self::Count(value) if *value != OFF => serializer.serialize_u32(*value),

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use serde::Serialize;
-
 use super::settings::Refused;
 
 /// One configured value that is not used, and what is used instead.
@@ -13,7 +11,8 @@ use super::settings::Refused;
 ///
 /// `Display` is one sentence: ``PYNOMALY_DATABASE_TIMEOUT: `abc` is not a duration; write seconds (30, 0.5) or a
 /// unit (250ms, 1m30s); using 30s from the database profile``.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Problem {
     source: String,
     shown: Option<String>,
@@ -110,7 +109,8 @@ impl fmt::Display for Problem {
 }
 
 /// Two places that give one name different settings; the first wins.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Conflict {
     kind: &'static str,
     name: String,
@@ -167,7 +167,8 @@ impl fmt::Display for Conflict {
 ///
 /// `Display` and `Debug` give the count, then one line for each problem and each conflict, so that
 /// `init().unwrap()` and `fn main() -> Result<(), Box<dyn Error>>` print something a person can act on.
-#[derive(Clone, PartialEq, Eq, Serialize, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct ConfigErrors {
     problems: Vec<Problem>,
     conflicts: Vec<Conflict>,

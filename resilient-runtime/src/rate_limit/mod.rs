@@ -10,8 +10,6 @@ mod window;
 use std::fmt;
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
-
 pub use config::RateLimitConfig;
 pub(crate) use core::RateLimiterCore;
 pub use snapshot::RateLimiterSnapshot;
@@ -53,8 +51,9 @@ impl fmt::Display for Algorithm {
     }
 }
 
-impl Serialize for Algorithm {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+#[cfg(feature = "serde")]
+impl serde::Serialize for Algorithm {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }

@@ -1,11 +1,10 @@
 //! A rate limiter as it was at one moment, for people and monitoring.
 
-use serde::Serialize;
-
 use super::Algorithm;
 
 /// A rate limiter as it was at one moment. Counts run from its making.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct RateLimiterSnapshot {
     /// The limiter's name.
