@@ -8,7 +8,7 @@ use std::time::Duration;
 pub enum Window {
     /// The last so many results.
     Count(u32),
-    /// The results of the last so much time, in ten sliding buckets.
+    /// The results of the last so much time, in ten sliding buckets; under 200 ms in one, which forgets all at once.
     Time(Duration),
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::machine::{self, Machine, Transition};
+use super::window::{Results, Sample, Totals};
 use super::{Breaker, BreakerConfig, BreakerSnapshot, State, Ticket, Window};
 use crate::clock::{Clock, Moment, TestClock};
 use crate::context::Context;
@@ -13,7 +14,7 @@ use crate::event::{EventKind, Subscription};
 use crate::outcome::Outcome;
 use crate::reason::TripReason;
 use crate::reference::breaker::{self as reference, Figures, Refusal, Told};
-use crate::reference::{Draw, Operations, Passing};
+use crate::reference::{Draw, Operations, Passing, window as reference_window};
 use crate::sync::{Mutex, Whole};
 
 const STATES: [State; 6] =
@@ -548,10 +549,74 @@ impl Operations for OfTheBreaker {
     }
 }
 
+/// The window alone.
+pub(crate) enum OfTheWindow {}
+
+impl Operations for OfTheWindow {
+    type Setup = Window;
+    /// A result (failed, slow, abandoned), or a look.
+    type Operation = (Passing, Option<[bool; 3]>);
+
+    fn setup(draw: &mut Draw) -> Window {
+        let nanos = draw.one_of(&[1_000_000_000, 200_000_000, 199_999_999, 7, 3_600_000_000_007, u64::MAX]);
+        let count = draw.one_of(&[1, 2, 7, 100, u32::MAX]);
+        if draw.below(2) == 0 { Window::Time(Duration::from_nanos(nanos)) } else { Window::Count(count) }
+    }
+
+    fn operation(draw: &mut Draw) -> Self::Operation {
+        let [t, f] = [true, false];
+        let sample = draw.some_of(&[[f, f, f], [t, f, f], [f, t, f], [t, t, f], [f, f, t]]);
+        (Passing::drawn(draw), sample)
+    }
+
+    fn play(window: &Window, operations: &[Self::Operation]) {
+        let (mut results, mut all, mut now) = (Results::new(*window), Vec::<(u64, Sample)>::new(), 0);
+        for (passing, sample) in operations {
+            let latest = all.iter().rev().take(5);
+            now = passing.from(now, latest.filter_map(|(at, _)| reference_window::forgotten(*window, *at)));
+            if let Some([failed, slow, abandoned]) = *sample {
+                let sample = Sample { failed, slow, abandoned };
+                results.push(Moment::from_nanos(now), sample);
+                all.push((now, sample));
+            }
+            let mut inside = all.clone();
+            reference_window::forget(*window, &mut inside, now);
+            let count = |wanted: &dyn Fn(&Sample) -> bool| {
+                let counted = inside.iter().filter(|(_, sample)| wanted(sample)).count();
+                u32::try_from(counted).unwrap_or(u32::MAX)
+            };
+            let expected = Totals {
+                successes: count(&|it| !it.failed && !it.abandoned),
+                failures: count(&|it| it.failed),
+                slow_successes: count(&|it| it.slow && !it.failed),
+                slow_failures: count(&|it| it.slow && it.failed),
+                abandoned: count(&|it| it.abandoned),
+            };
+            assert_eq!(results.totals(Moment::from_nanos(now)), expected);
+            let quick = |it: &Sample| !it.failed && !it.slow && !it.abandoned;
+            let full = matches!(window, Window::Count(size) if *size == count(&quick));
+            assert_eq!(results.is_saturated(), full, "saturated");
+            assert!(sample.is_none() || !inside.is_empty(), "F35: the latest result is missing");
+            if let Window::Time(span) = *window {
+                let bounds = |at: &u64| reference_window::seen(span, *at, now);
+                let may = inside.iter().all(|(at, _)| bounds(at)[0]);
+                let must = all.iter().filter(|(at, _)| bounds(at)[1]).count();
+                assert!(may, "F34: a result older than the window");
+                assert!(must <= inside.len(), "F37: results were forgotten too soon");
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::reference::hold;
+
+    #[test]
+    fn f34_f35_f37_the_window_holds_what_the_rules_say_in_any_order() {
+        hold::<OfTheWindow>("breaker window", 600, 80);
+    }
 
     #[test]
     fn f05_f06_f08_f11_the_machine_does_what_the_rules_say_in_any_order() {

@@ -3,6 +3,8 @@
 mod config;
 mod core;
 mod handle;
+#[cfg(any(fuzzing, all(test, not(any(resilient_loom, resilient_shuttle)))))]
+pub(crate) mod sequences;
 mod slots;
 mod snapshot;
 

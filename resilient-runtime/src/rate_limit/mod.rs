@@ -4,6 +4,8 @@ mod config;
 mod core;
 mod gcra;
 mod recent;
+#[cfg(any(fuzzing, all(test, not(any(resilient_loom, resilient_shuttle)))))]
+pub(crate) mod sequences;
 mod snapshot;
 mod window;
 

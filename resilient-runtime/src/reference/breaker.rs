@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::breaker::{BreakerConfig, State, Window};
 use crate::outcome::Outcome;
 use crate::reason::TripReason;
+use crate::reference::{nanos, window};
 
 /// One thing that happened, and when.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -106,10 +107,6 @@ pub(crate) struct Breaker {
     told: Vec<Told>,
 }
 
-fn nanos(span: Duration) -> u64 {
-    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
-}
-
 impl Breaker {
     /// `open_for` says how long OPEN lasts, should it begin so.
     pub(crate) fn new(config: BreakerConfig, now: u64, open_for: impl FnOnce() -> Duration) -> Self {
@@ -163,11 +160,8 @@ impl Breaker {
         if self.state == State::Open {
             edges.push(self.until);
         }
-        if let Window::Time(span) = self.config.window {
-            let (bucket, buckets) = buckets(span);
-            let sampled = self.history.iter().rev().take(5).map(|(at, _)| *at);
-            edges.extend(sampled.map(|at| (at / bucket).saturating_add(buckets).saturating_mul(bucket)));
-        }
+        let latest = self.history.iter().rev().take(5).map(|(at, _)| *at);
+        edges.extend(latest.filter_map(|at| window::forgotten(self.config.window, at)));
         edges
     }
 
@@ -396,7 +390,7 @@ impl Breaker {
         u32::try_from(failed).unwrap_or(u32::MAX)
     }
 
-    /// What the rate rules look back on, the latest first: how each ended, and whether it was slow.
+    /// What the rate rules look back on: how each ended, and whether it was slow.
     fn in_window(&self, now: u64) -> Vec<(Outcome, bool)> {
         let ends = |it: &Happened| match it {
             Began(_) | WindowBegan => true,
@@ -404,22 +398,17 @@ impl Breaker {
             _ => false,
         };
         let results = self.history.iter().rev().take_while(|(_, it)| !ends(it));
-        let mut results: Vec<(u64, Outcome, bool)> = results
+        let mut results: Vec<(u64, (Outcome, bool))> = results
             .filter_map(|(at, it)| match it {
                 Ended { outcome, slow, probe: false } if *outcome != Outcome::Ignored => {
-                    Some((*at, *outcome, *slow))
+                    Some((*at, (*outcome, *slow)))
                 }
                 _ => None,
             })
             .collect();
-        match self.config.window {
-            Window::Count(size) => results.truncate(size as usize),
-            Window::Time(span) => {
-                let (bucket, buckets) = buckets(span);
-                results.retain(|(at, ..)| (at / bucket).saturating_add(buckets) > now / bucket);
-            }
-        }
-        results.into_iter().map(|(_, outcome, slow)| (outcome, slow)).collect()
+        results.reverse();
+        window::forget(self.config.window, &mut results, now);
+        results.into_iter().map(|(_, result)| result).collect()
     }
 
     fn sums(&self, now: u64) -> Option<[u32; 5]> {
@@ -558,12 +547,6 @@ impl Breaker {
         }
         times
     }
-}
-
-/// Ten to a window; one that is too short for buckets of 20 ms is one bucket. Length in nanoseconds, and how many.
-fn buckets(span: Duration) -> (u64, u64) {
-    let buckets = if nanos(span) < 200_000_000 { 1 } else { 10 };
-    ((nanos(span) / buckets).max(1), buckets)
 }
 
 /// Limits are whole percents here, so that no rounding comes into it.

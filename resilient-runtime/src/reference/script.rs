@@ -89,6 +89,8 @@ pub(crate) enum Passing {
 impl Passing {
     pub(crate) fn drawn(draw: &mut Draw) -> Self {
         const MS: u64 = 1_000_000;
+        // No multiple of a period or a bucket.
+        const LONG: u64 = (1 << 62) + 12_345_678_901;
         match draw.below(8) {
             0 => Self::Not,
             1..=3 => Self::ToTheEdge(draw.one_of(&[0, -1, 1])),
@@ -96,7 +98,7 @@ impl Passing {
             5 | 6 => {
                 Self::By(Duration::from_nanos(draw.one_of(&[1, 10, 50, 100]) * MS * (1 + draw.below(10))))
             }
-            _ => Self::By(Duration::from_nanos(draw.one_of(&[1_000 * MS, 3_600_000 * MS, 1 << 62]))),
+            _ => Self::By(Duration::from_nanos(draw.one_of(&[1_000 * MS, 3_600_000 * MS, LONG]))),
         }
     }
 
@@ -114,10 +116,12 @@ impl Passing {
 }
 
 #[cfg(test)]
-pub(crate) use tiers::hold;
+pub(crate) use tiers::{hold, sequences};
 
 #[cfg(test)]
 mod tiers {
+    use std::cell::Cell;
+
     use proptest::prelude::*;
     use proptest::test_runner::{Config, TestError, TestRunner};
 
@@ -126,21 +130,34 @@ mod tiers {
     /// The number of sequences to play instead of the few of a short run.
     const SEQUENCES: &str = "RESILIENT_SEQUENCES";
 
-    /// Plays random scripts of up to `longest` operations: `short` of them, or as many as the environment says.
-    #[allow(clippy::disallowed_methods, reason = "a test's own size, and how long it took")]
-    pub(crate) fn hold<O: Operations>(part: &str, short: u32, longest: usize) {
+    /// So many as the environment says, or the few of a short run.
+    #[allow(clippy::disallowed_methods, reason = "a test's own size")]
+    pub(crate) fn sequences(short: u32) -> u32 {
         let written = std::env::var(SEQUENCES).ok();
-        let cases = written.map_or(short, |cases| cases.parse().expect("a number of sequences"));
+        written.map_or(short, |cases| cases.parse().expect("a number of sequences"))
+    }
+
+    /// Plays random scripts of up to `longest` operations.
+    #[allow(clippy::disallowed_methods, reason = "how long it took")]
+    pub(crate) fn hold<O: Operations>(part: &str, short: u32, longest: usize) {
+        let cases = sequences(short);
         let config =
             Config { cases, failure_persistence: None, max_shrink_iters: 50_000, ..Config::default() };
         let scripts = prop::collection::vec(any::<u64>(), 1..longest).prop_map(Script::<O>::of);
-        let (began, operations) = (std::time::Instant::now(), std::cell::Cell::new(0));
+        let (began, operations, sequences) = (std::time::Instant::now(), Cell::new(0), Cell::new(0));
+        let (ended, first) = (Cell::new(true), Cell::new(None));
         let played = TestRunner::new(config).run(&scripts, |script| {
+            if !ended.replace(false) && first.get().is_none() {
+                first.set(Some((sequences.get(), began.elapsed())));
+            }
+            sequences.set(sequences.get() + 1);
             operations.set(operations.get() + script.operations.len());
             script.play();
+            ended.set(true);
             Ok(())
         });
         if let Err(TestError::Fail(why, script)) = played {
+            println!("{part}: found after {:?}", first.get());
             panic!("{part} and its reference differ: {why}\n{script:?}");
         }
         let (took, operations) = (began.elapsed().as_secs_f64(), operations.get());

@@ -2,6 +2,8 @@
 
 mod backoff;
 mod budget;
+#[cfg(any(fuzzing, all(test, not(any(resilient_loom, resilient_shuttle)))))]
+pub(crate) mod sequences;
 
 use std::time::Duration;
 
@@ -34,7 +36,11 @@ impl Retry {
         let grown = match self.backoff {
             Backoff::Constant => base,
             Backoff::Linear => base * (f64::from(n) + 1.0),
-            Backoff::Exponential => base * self.exponential_base.powi(i32::try_from(n).unwrap_or(i32::MAX)),
+            Backoff::Exponential => {
+                // No factor shrinks a wait, not even one that is no number.
+                let factor = self.exponential_base.max(1.0);
+                base * factor.powi(i32::try_from(n).unwrap_or(i32::MAX))
+            }
             Backoff::Fibonacci => base * fibonacci(n),
             Backoff::Custom(delay) => return delay(n).min(self.max_delay),
         };
