@@ -122,7 +122,9 @@ impl Builder {
             let file = self.origins.file;
             let Origins { prefix, profiles, .. } = self.origins;
             origins.prefix = prefix.or(origins.prefix.take());
-            origins.profiles.extend(profiles);
+            for (kind, settings) in profiles.iter() {
+                origins.profiles.insert(kind.clone(), settings.clone());
+            }
             #[cfg(feature = "reload")]
             {
                 origins.file = file.or(origins.file.take());

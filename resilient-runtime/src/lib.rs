@@ -8,6 +8,7 @@ pub mod __private;
 mod api;
 mod breaker;
 mod bulkhead;
+mod by_name;
 mod caught;
 #[cfg(feature = "chaos")]
 pub mod chaos;

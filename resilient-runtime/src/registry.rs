@@ -1,13 +1,13 @@
 //! What is shared by name in one runtime: breakers, bulkheads, rate limiters, retry budgets. State belongs to the name:
 //! whoever names it, shares it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use thiserror::Error;
 
 use crate::breaker::{Breaker, BreakerConfig, State};
 use crate::bulkhead::{BulkheadConfig, BulkheadCore};
+use crate::by_name::ByName;
 use crate::context::Context;
 use crate::rate_limit::{RateLimitConfig, RateLimiterCore};
 use crate::retry::{Budget, BudgetCore};
@@ -223,7 +223,7 @@ impl Shared for Breaker {
 
 #[derive(Debug)]
 pub(crate) struct Registry<T: Shared> {
-    entries: Mutex<BTreeMap<&'static str, Entry<T>>>,
+    entries: Mutex<ByName<&'static str, Entry<T>>>,
 }
 
 #[derive(Debug)]
@@ -261,7 +261,7 @@ impl<T: Shared> Registry<T> {
     ) -> (Arc<T>, Option<Disagreement>) {
         let mut entries = self.lock();
         let mut is_new = false;
-        let entry = entries.entry(name).or_insert_with(|| {
+        let entry = entries.get_or_make(name, || {
             is_new = true;
             let shared = Arc::new(T::make(name, config.clone(), Arc::clone(context)));
             Entry { shared, asked: None }
@@ -333,6 +333,7 @@ impl<T: Shared> Registry<T> {
             let mut entries = self.lock();
             entries
                 .values_mut()
+                .iter_mut()
                 .map(|entry| {
                     entry.asked = None;
                     Arc::clone(&entry.shared)
@@ -345,7 +346,7 @@ impl<T: Shared> Registry<T> {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, Entry<T>>> {
+    fn lock(&self) -> MutexGuard<'_, ByName<&'static str, Entry<T>>> {
         self.entries.lock().whole()
     }
 }

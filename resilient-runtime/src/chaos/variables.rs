@@ -1,9 +1,9 @@
 //! Chaos from the environment: `PREFIX_CHAOS_*`, and `PREFIX_OP_<NAME>_CHAOS_*` for one operation.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::settings::{RATE, Rates, Said, coerced};
+use crate::by_name::ByName;
 use crate::profile::{IntoDuration, Problem, Refused, name_in_variables, nearest, read_flag};
 
 const ENABLED: &str = "CHAOS_ENABLED";
@@ -30,7 +30,7 @@ pub(crate) struct Variables {
     allow_release: bool,
     everywhere: Said,
     /// By name in variables.
-    operations: BTreeMap<String, Said>,
+    operations: ByName<String, Said>,
 }
 
 impl Variables {
@@ -70,7 +70,7 @@ impl Variables {
                 };
                 let said = match operation {
                     None => &mut self.everywhere,
-                    Some(operation) => self.operations.entry(operation.to_owned()).or_default(),
+                    Some(operation) => self.operations.get_or_make(operation.to_owned(), Said::default),
                 };
                 text.and_then(|text| read(said, text))
             }
@@ -124,7 +124,7 @@ impl Variables {
 
     /// What is said about that operation, and about all where it is not.
     pub(super) fn of(&self, operation: &str) -> Said {
-        let own = if self.operations.is_empty() {
+        let own = if self.operations.values().is_empty() {
             None
         } else {
             self.operations.get(&name_in_variables(operation))
@@ -133,11 +133,11 @@ impl Variables {
     }
 
     pub(super) fn is_about(&self, operation: &str) -> bool {
-        self.operations.contains_key(&name_in_variables(operation))
+        self.operations.get(&name_in_variables(operation)).is_some()
     }
 
     fn rates(&self) -> impl Iterator<Item = Rates> {
-        let operations = self.operations.values().map(|said| said.or(self.everywhere).rates());
+        let operations = self.operations.values().iter().map(|said| said.or(self.everywhere).rates());
         operations.chain([self.everywhere.rates()]).filter(|rates| !rates.are_zero())
     }
 }

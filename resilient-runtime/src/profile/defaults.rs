@@ -1,13 +1,13 @@
 //! What is in force when nobody says anything about an operation itself: the profiles by kind of operation and by
 //! attribute word.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::file::FileSaid;
 use super::settings::Settings;
 #[cfg(feature = "reload")]
 use super::{Problem, settings_file::SettingsFile};
+use crate::by_name::ByName;
 use crate::retry::Jitter;
 
 /// The kind of operation whose author named none.
@@ -25,7 +25,7 @@ const PROFILES: [(&str, u64, u32, u64, u64, u32, u64); 5] = [
 /// The profiles in code, by kind of operation. A kind without numbers of its own has an empty one.
 #[derive(Clone, Debug)]
 pub(crate) struct Profiles {
-    in_code: BTreeMap<String, Settings>,
+    in_code: ByName<String, Settings>,
     /// Of a settings file, which says something about operations, too.
     pub(super) file: FileSaid,
 }
@@ -33,7 +33,8 @@ pub(crate) struct Profiles {
 impl Profiles {
     /// `default` (empty) and the five kinds.
     pub(crate) fn built_in() -> Self {
-        let mut in_code = BTreeMap::from([(name_in_variables(DEFAULT), Settings::new())]);
+        let mut in_code = ByName::default();
+        in_code.insert(name_in_variables(DEFAULT), Settings::new());
         for (name, timeout, attempts, base_delay, max_delay, failures, recovery) in PROFILES {
             let settings = Settings {
                 timeout: Some(Duration::from_secs(timeout)),
@@ -51,12 +52,12 @@ impl Profiles {
 
     /// Makes `kind` known, so that `PREFIX_<KIND>_*` is read.
     pub(crate) fn declare(&mut self, kind: &str) {
-        self.in_code.entry(name_in_variables(kind)).or_default();
+        self.in_code.get_or_make(name_in_variables(kind), Settings::new);
     }
 
     /// Gives `kind` its numbers in code; what they leave out stays as it was.
     pub(crate) fn set(&mut self, kind: &str, mut settings: Settings) {
-        let known = self.in_code.entry(name_in_variables(kind)).or_default();
+        let known = self.in_code.get_or_make(name_in_variables(kind), Settings::new);
         settings.fill_from(known);
         *known = settings;
     }
@@ -75,7 +76,7 @@ impl Profiles {
 
     /// Kinds as variables spell them: `DATABASE`.
     pub(super) fn kinds(&self) -> impl Iterator<Item = &str> {
-        self.in_code.keys().map(String::as_str)
+        self.in_code.names().map(String::as_str)
     }
 }
 

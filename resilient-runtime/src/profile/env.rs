@@ -2,7 +2,6 @@
 
 #![allow(clippy::disallowed_methods, reason = "everything else asks this file")]
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 
@@ -10,6 +9,7 @@ use super::defaults::{DEFAULT, Profiles, name_in_variables};
 use super::param::{PARAMS, Param, Value, param, read_flag, read_retries};
 use super::problem::Problem;
 use super::settings::{Refused, Settings};
+use crate::by_name::ByName;
 #[cfg(feature = "chaos")]
 use crate::chaos::Variables as Chaos;
 
@@ -182,8 +182,8 @@ pub(crate) struct Parsed {
     pub(crate) prefix: String,
     /// `PREFIX_RESILIENCE_ENABLED`: what it says, and how it was spelt.
     pub(super) enabled: Option<(bool, String)>,
-    kinds: BTreeMap<String, Said>,
-    operations: BTreeMap<String, Said>,
+    kinds: ByName<String, Said>,
+    operations: ByName<String, Said>,
     #[cfg(feature = "chaos")]
     pub(crate) chaos: Chaos,
     /// What cannot be used, all of it.
@@ -354,9 +354,9 @@ pub(super) fn parse(pairs: &[Pair], prefix: &str, profiles: &Profiles, operation
             continue;
         }
         let (said, written) = match meaning {
-            Meaning::Kind(kind, written) => (parsed.kinds.entry(kind).or_default(), written),
+            Meaning::Kind(kind, written) => (parsed.kinds.get_or_make(kind, Said::default), written),
             Meaning::Operation(operation, written) => {
-                (parsed.operations.entry(operation).or_default(), written)
+                (parsed.operations.get_or_make(operation, Said::default), written)
             }
             Meaning::Unknown(what, nearest) => {
                 let nearest = nearest.map(|name| format!("{prefix}_{name}"));
@@ -391,22 +391,19 @@ fn not_text<T>() -> Result<T, Refused> {
 }
 
 /// The variables that are ours, once each, named without the prefix and in upper case.
-fn under_prefix<'a>(
-    pairs: &'a [Pair],
-    prefix: &str,
-    problems: &mut Vec<Problem>,
-) -> BTreeMap<String, &'a Pair> {
-    let mut found: BTreeMap<String, Vec<&Pair>> = BTreeMap::new();
+fn under_prefix<'a>(pairs: &'a [Pair], prefix: &str, problems: &mut Vec<Problem>) -> Vec<(String, &'a Pair)> {
+    let mut found: ByName<String, Vec<&'a Pair>> = ByName::default();
     for pair in pairs {
         let name = pair.name.to_ascii_uppercase();
         if name == PREFIX_VARIABLE {
             continue;
         }
         if let Some(rest) = name.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('_')) {
-            found.entry(rest.to_owned()).or_default().push(pair);
+            found.get_or_make(rest.to_owned(), Vec::new).push(pair);
         }
     }
-    let choose = |(rest, mut spellings): (String, Vec<&'a Pair>)| {
+    let choose = |(rest, spellings): (&String, &Vec<&'a Pair>)| {
+        let mut spellings = spellings.clone();
         if spellings.iter().any(|pair| !pair.from_dotenv) {
             spellings.retain(|pair| !pair.from_dotenv);
         }
@@ -430,16 +427,16 @@ fn under_prefix<'a>(
                     .used("using the last one"),
             );
         }
-        Some((rest, chosen))
+        Some((rest.clone(), chosen))
     };
-    found.into_iter().filter_map(choose).collect()
+    found.iter().filter_map(choose).collect()
 }
 
 /// Tells of every unusable value, once all that can be used instead is known.
 fn report_refused(parsed: &mut Parsed, profiles: &Profiles) {
     let default = name_in_variables(DEFAULT);
     let mut problems = Vec::new();
-    for (kind, said) in &parsed.kinds {
+    for (kind, said) in parsed.kinds.iter() {
         for (parameter, variable, refused) in &said.refused {
             let Some((_, param)) = param(parameter) else { continue };
             let in_file = |kind: &str| {
@@ -468,7 +465,7 @@ fn report_refused(parsed: &mut Parsed, profiles: &Profiles) {
             problems.push(Problem::refused(variable, refused).used(used));
         }
     }
-    for said in parsed.operations.values() {
+    for (_, said) in parsed.operations.iter() {
         for (_, variable, refused) in &said.refused {
             problems.push(Problem::refused(variable, refused).used("using the next lower source"));
         }

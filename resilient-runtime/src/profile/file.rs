@@ -1,11 +1,11 @@
 //! What a settings file says, as it is merged with the other sources.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use super::defaults::name_in_variables;
 use super::settings::Settings;
+use crate::by_name::ByName;
 
 /// Where in a file something is written; lines and columns begin at 1.
 #[derive(Clone, Debug)]
@@ -39,9 +39,9 @@ impl Entries {
 #[derive(Clone, Debug, Default)]
 pub(super) struct FileSaid {
     /// By kind, as variables spell it.
-    pub(super) profiles: BTreeMap<String, Entries>,
+    pub(super) profiles: ByName<String, Entries>,
     /// By the operation's own name.
-    pub(super) operations: BTreeMap<String, Entries>,
+    pub(super) operations: ByName<String, Entries>,
 }
 
 impl FileSaid {

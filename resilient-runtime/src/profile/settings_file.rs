@@ -192,7 +192,7 @@ impl Reader<'_> {
                     for (kind, value) in kinds {
                         let (at, name) = (kind.span().start, name_in_variables(kind.get_ref()));
                         if profiles.kinds().any(|known| known == name) {
-                            let entries = said.profiles.entry(name).or_default();
+                            let entries = said.profiles.get_or_make(name, Entries::default);
                             self.table_of_one(value, entries);
                         } else if !self.has_told_enough() {
                             let known: Vec<_> = profiles.kinds().map(str::to_ascii_lowercase).collect();
@@ -210,7 +210,7 @@ impl Reader<'_> {
                     for (operation, value) in names {
                         let (at, name) = (operation.span().start, operation.get_ref().as_ref());
                         if operations.contains(&name) {
-                            let entries = said.operations.entry(name.to_owned()).or_default();
+                            let entries = said.operations.get_or_make(name.to_owned(), Entries::default);
                             self.table_of_one(value, entries);
                         } else if !self.has_told_enough() {
                             let nearest = nearest(name, operations.iter().copied());
@@ -627,7 +627,7 @@ mod tests {
     #[test]
     fn notation_that_cannot_be_read_is_told_by_its_place_and_never_printed() {
         let (said, problems) = read("[operations.get_user]\ntimeout = 1\npassword = hunter2-secret\n[x\n");
-        assert!(said.operations.is_empty(), "half a file is no file");
+        assert!(said.operations.values().is_empty(), "half a file is no file");
         assert!(problems.len() > 1, "{problems:#?}");
         assert!(problems[0].starts_with("r.toml:3:"), "{problems:#?}");
         assert!(problems.iter().all(|problem| !problem.contains("hunter2")), "{problems:#?}");
@@ -695,7 +695,7 @@ mod tests {
             let text: String =
                 (0..random.usize(0..24)).map(|_| pieces[random.usize(0..pieces.len())]).collect();
             let (said, _) = read(&text);
-            for entries in said.operations.values().chain(said.profiles.values()) {
+            for entries in said.operations.values().iter().chain(said.profiles.values()) {
                 for param in &PARAMS {
                     assert!(param.said(&entries.settings).is_ok(), "{text:?}");
                 }
@@ -715,7 +715,7 @@ mod tests {
             let [problem] = problems.as_slice() else { panic!("{problems:#?}") };
             assert_eq!(problem.source_name(), path);
             assert!(problem.to_string().contains(what), "{problem}");
-            assert!(said.profiles.is_empty() && file == file.read_again());
+            assert!(said.profiles.values().is_empty() && file == file.read_again());
         }
     }
 }

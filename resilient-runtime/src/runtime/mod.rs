@@ -5,7 +5,7 @@ mod parts;
 mod surroundings;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 pub(crate) use origins::{Origins, Understood};
@@ -14,6 +14,7 @@ pub(crate) use surroundings::Surroundings;
 
 use crate::breaker::Breaker;
 use crate::bulkhead::BulkheadCore;
+use crate::by_name::ByName;
 use crate::context::Context;
 use crate::event::EventKind;
 use crate::family::Family;
@@ -64,8 +65,8 @@ struct Inner {
     bulkheads: Registry<BulkheadCore>,
     keyed_bulkheads: Registry<Family<BulkheadCore>>,
     budgets: Registry<BudgetSlot>,
-    latencies: Mutex<BTreeMap<&'static str, Arc<Latency>>>,
-    services: Mutex<BTreeMap<&'static str, ServiceHealth>>,
+    latencies: Mutex<ByName<&'static str, Arc<Latency>>>,
+    services: Mutex<ByName<&'static str, ServiceHealth>>,
     origins: Mutex<Origins>,
     policies: Mutex<Policies>,
     /// Changes, under the lock of `policies`, whenever what they are made from does. One that was begun before is not
@@ -212,7 +213,7 @@ impl Runtime {
         let hedge = (spec.layers.hedge && enable_hedge).then(|| Hedging {
             delay: resolved.hedge_delay,
             max_hedges: resolved.hedge_max_hedges,
-            latency: Arc::clone(self.0.latencies.lock().whole().entry(operation).or_default()),
+            latency: Arc::clone(self.0.latencies.lock().whole().get_or_make(operation, Arc::default)),
         });
         let health =
             spec.service.filter(|_| resolved.enabled).map(|(name, config)| self.service(name, config()));
@@ -247,7 +248,7 @@ impl Runtime {
         let understood = self.understood();
         let words: Vec<_> = spec.attributes().collect();
         let overrides: Vec<_> =
-            [*operation, "*"].iter().filter_map(|key| understood.overrides.get(*key)).collect();
+            [*operation, "*"].iter().filter_map(|key| understood.overrides.get(key)).collect();
         resolve(&Request {
             operation,
             operation_type: spec.operation_type,
@@ -264,9 +265,11 @@ impl Runtime {
     /// Makes an operation known that is no annotated function, so that its variables are read.
     pub(crate) fn declare(&self, operation: &'static str, kind: &'static str) {
         let mut origins = self.0.origins.lock().whole();
-        if !origins.declared.insert((operation, kind)) {
+        let kinds = origins.declared.get_or_make(operation, Vec::new);
+        if kinds.contains(&kind) {
             return;
         }
+        kinds.push(kind);
         origins.changes += 1;
         if let Some(understood) = &origins.understood {
             // From the environment as it was read: nothing else changes by this.
@@ -317,7 +320,7 @@ impl Runtime {
     pub(crate) fn service(&self, name: &'static str, config: HealthConfig) -> ServiceHealth {
         let clock = || self.0.context.clock.clone();
         let mut services = self.0.services.lock().whole();
-        services.entry(name).or_insert_with(|| ServiceHealth::new(name, config, clock())).clone()
+        services.get_or_make(name, || ServiceHealth::new(name, config, clock())).clone()
     }
 
     pub(crate) fn services(&self) -> Vec<ServiceHealth> {
@@ -327,7 +330,7 @@ impl Runtime {
                 self.service(name, config);
             }
         }
-        self.0.services.lock().whole().values().cloned().collect()
+        self.0.services.lock().whole().iter().map(|(_, service)| service.clone()).collect()
     }
 
     /// The breaker of that name, made now if an annotated function names it and was not called yet.
@@ -435,7 +438,7 @@ impl Runtime {
     pub(crate) fn validate(&self) -> Result<(), ConfigErrors> {
         let understood = self.understood();
         let mut problems: Vec<Problem> = understood.environment.problems.clone();
-        for (kind, settings) in &self.0.origins.lock().whole().profiles {
+        for (kind, settings) in self.0.origins.lock().whole().profiles.iter() {
             problems.extend(check(settings, &format!("the {kind} profile")));
         }
         let mut conflicts = Vec::new();
@@ -443,7 +446,7 @@ impl Runtime {
         let mut rate_limiters = Asked::<RateLimiterCore>::new(&RATE_LIMITERS);
         let mut bulkheads = Asked::<BulkheadCore>::new(&BULKHEADS);
         let mut budgets = Asked::<BudgetSlot>::new(&BUDGETS);
-        let mut tracked: BTreeMap<&str, (HealthConfig, String)> = BTreeMap::new();
+        let mut tracked: ByName<&str, (HealthConfig, String)> = ByName::default();
         let mut all: Vec<_> = sites().collect();
         all.sort_by_key(|site| (site.spec().file, site.spec().line));
         for site in all {
@@ -457,7 +460,7 @@ impl Runtime {
             if let Some((name, config)) = spec.service {
                 let config = config();
                 problems.extend(config.problems(name));
-                let (first, at) = tracked.entry(name).or_insert_with(|| (config.clone(), location(spec)));
+                let (first, at) = tracked.get_or_make(name, || (config.clone(), location(spec)));
                 if *first != config {
                     let what = format!("{} and {at} give it different settings", location(spec));
                     let source = format!("service health '{name}'");
@@ -524,7 +527,7 @@ impl Runtime {
         // Twice: a policy that is built meanwhile may hold a breaker that is about to be forgotten.
         self.forget_policies();
         self.0.origins.lock().whole().understood = None;
-        self.0.services.lock().whole().values().for_each(ServiceHealth::reset);
+        self.0.services.lock().whole().values().iter().for_each(ServiceHealth::reset);
         self.0.breakers.reset();
         self.0.keyed_breakers.reset();
         self.0.rate_limiters.reset();
@@ -532,7 +535,7 @@ impl Runtime {
         self.0.bulkheads.reset();
         self.0.keyed_bulkheads.reset();
         self.0.budgets.reset();
-        self.0.latencies.lock().whole().values().for_each(|latency| latency.reset());
+        self.0.latencies.lock().whole().values().iter().for_each(|latency| latency.reset());
         #[cfg(feature = "chaos")]
         self.0.context.chaos.reset();
         self.forget_policies();

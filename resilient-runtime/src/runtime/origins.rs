@@ -1,10 +1,10 @@
 //! Where the configuration of one runtime comes from, and what was made of it.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
 use super::Runtime;
+use crate::by_name::ByName;
 use crate::context::Context;
 #[cfg(feature = "reload")]
 use crate::profile::SettingsFile;
@@ -17,9 +17,9 @@ pub(crate) struct Origins {
     pub(crate) prefix: Option<String>,
     /// Instead of the process's own: a scope's.
     pub(crate) variables: Option<Vec<(String, String)>>,
-    pub(crate) profiles: BTreeMap<String, Settings>,
+    pub(crate) profiles: ByName<String, Settings>,
     /// By operation; `*` is every operation.
-    pub(crate) overrides: BTreeMap<String, Settings>,
+    pub(crate) overrides: ByName<String, Settings>,
     /// Somebody said that faults may be injected in a release build.
     #[cfg(feature = "chaos")]
     pub(crate) chaos_in_release: bool,
@@ -27,7 +27,7 @@ pub(crate) struct Origins {
     #[cfg(feature = "reload")]
     pub(crate) file: Option<SettingsFile>,
     /// Operations that are no annotated functions, with their kinds.
-    pub(crate) declared: BTreeSet<(&'static str, &'static str)>,
+    pub(crate) declared: ByName<&'static str, Vec<&'static str>>,
     pub(crate) understood: Option<Arc<Understood>>,
     /// Counts the changes. What was made from it before one is not kept.
     pub(crate) changes: u64,
@@ -39,7 +39,7 @@ pub(crate) struct Understood {
     pub(super) read: Arc<Environment>,
     pub(super) profiles: Profiles,
     pub(super) environment: Parsed,
-    pub(super) overrides: BTreeMap<String, Settings>,
+    pub(super) overrides: ByName<String, Settings>,
 }
 
 impl fmt::Debug for Origins {
@@ -93,13 +93,13 @@ impl Origins {
         for site in sites() {
             profiles.declare(site.spec().operation_type);
         }
-        for (_, kind) in &self.declared {
+        for kind in self.declared.values().iter().flatten() {
             profiles.declare(kind);
         }
-        for (kind, settings) in &self.profiles {
+        for (kind, settings) in self.profiles.iter() {
             profiles.set(kind, settings.clone());
         }
-        let declared = self.declared.iter().map(|(operation, _)| *operation);
+        let declared = self.declared.names().copied();
         let operations: Vec<_> = sites().map(Site::operation).chain(declared).collect();
         #[cfg(feature = "reload")]
         let of_file = self.file.as_ref().map(|file| profiles.read(file, &operations)).unwrap_or_default();

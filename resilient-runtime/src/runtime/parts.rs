@@ -1,12 +1,11 @@
 //! The parts of policies that are shared by name: which functions name them, whose numbers they get, who disagrees.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use super::{Report, Runtime};
 use crate::breaker::BreakerConfig;
 use crate::bulkhead::BulkheadConfig;
+use crate::by_name::ByName;
 use crate::family::Family;
 use crate::profile::{Conflict, Resolved};
 use crate::rate_limit::RateLimitConfig;
@@ -95,24 +94,21 @@ impl Parts<'_> {
 /// Who asked for what under which name, in the order of the source.
 pub(super) struct Asked<'a, T: Shared> {
     kind: &'a Kind<T::Config>,
-    by_name: BTreeMap<&'static str, (T::Config, String)>,
+    by_name: ByName<&'static str, (T::Config, String)>,
 }
 
 impl<'a, T: Shared> Asked<'a, T> {
     pub(super) fn new(kind: &'a Kind<T::Config>) -> Self {
-        Self { kind, by_name: BTreeMap::new() }
+        Self { kind, by_name: ByName::default() }
     }
 
     /// The conflict with whoever asked first, if there is one.
     pub(super) fn ask(&mut self, asking: &Asking<'_>, resolved: &Resolved) -> Option<Conflict> {
         let name = (self.kind.name_of)(asking.spec, asking.operation)?;
         let (config, at) = ((self.kind.config_of)(asking.spec, resolved), location(asking.spec));
-        let (first, first_at) = match self.by_name.entry(name) {
-            Entry::Vacant(vacant) => {
-                vacant.insert((config, at));
-                return None;
-            }
-            Entry::Occupied(first) => first.into_mut(),
+        let Some((first, first_at)) = self.by_name.get(name) else {
+            self.by_name.insert(name, (config, at));
+            return None;
         };
         let differ = !T::agree(first, &config);
         differ.then(|| Conflict::new(T::KIND, name, first_at.as_str(), at, T::differences(first, &config)))

@@ -1,6 +1,5 @@
 //! A runtime of one's own.
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -141,8 +140,7 @@ impl ScopeBuilder {
 
     /// Settings of one operation (`"*"`: of each), above every other source.
     pub fn settings(mut self, operation: impl Into<String>, settings: Settings) -> Self {
-        let overrides: &mut BTreeMap<_, _> = &mut self.origins.overrides;
-        overrides.insert(operation.into(), settings);
+        self.origins.overrides.insert(operation.into(), settings);
         self
     }
 
