@@ -8,7 +8,6 @@ use syn::{Attribute, ImplItem, ItemImpl, ItemTrait, Signature, Token, TraitItem,
 
 use crate::item::{GuardedFn, IMPL, Owner, last_segment, type_parameters};
 
-#[derive(Debug)]
 pub(crate) struct Block {
     /// Every attribute that is not ours.
     pub(crate) attrs: Vec<Attribute>,
@@ -21,7 +20,6 @@ pub(crate) struct Block {
     pub(crate) braces: Group,
 }
 
-#[derive(Debug)]
 pub(crate) enum Member {
     Function(Box<GuardedFn>),
     Declared(Declared),
@@ -29,7 +27,6 @@ pub(crate) enum Member {
 }
 
 /// A trait's function without a body.
-#[derive(Debug)]
 pub(crate) struct Declared {
     pub(crate) attrs: Vec<Attribute>,
     pub(crate) ident: Ident,

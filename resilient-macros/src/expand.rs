@@ -472,7 +472,6 @@ fn line(span: Span) -> TokenStream {
 }
 
 /// Why nothing guards a method of a guarded block, kept beside the block.
-#[derive(Debug)]
 pub(crate) struct Skipped {
     /// Decide whether it is there at all.
     pub(crate) cfgs: Vec<Attribute>,

@@ -10,7 +10,7 @@ use syn::{
 };
 
 /// A function with a body.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct GuardedFn {
     /// Every attribute that is not ours, the body's inner ones included.
     pub(crate) attrs: Vec<Attribute>,
@@ -23,7 +23,7 @@ pub(crate) struct GuardedFn {
 }
 
 /// The type or trait a method belongs to.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Owner {
     /// Without its generics.
     pub(crate) name: String,
@@ -112,7 +112,7 @@ pub(crate) fn other_item(item: &TokenStream) -> Option<(Ident, &'static str)> {
 }
 
 /// Something the body may name that came in with the call.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Binding {
     pub(crate) ident: Ident,
     /// The user wrote `mut`.
@@ -149,7 +149,7 @@ impl Binding {
 }
 
 /// How the function runs, and where the code to guard is.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum Shape {
     Sync,
     Async,
@@ -160,7 +160,7 @@ pub(crate) enum Shape {
 }
 
 /// The stream a function returns.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Streamed {
     pub(crate) item: Type,
     /// It is pinned in a box.
@@ -170,7 +170,7 @@ pub(crate) struct Streamed {
 /// The async block a function returns.
 ///
 /// `before Box::pin(async move { hoisted inner }) after`
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct FutureTail {
     pub(crate) before: TokenStream,
     pub(crate) in_call: bool,
@@ -185,7 +185,7 @@ pub(crate) struct FutureTail {
 }
 
 /// `let order = order;` and its like, which `async_trait` puts in front of the body to own the arguments.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Hoisted {
     pub(crate) attrs: Vec<Attribute>,
     pub(crate) let_token: Token![let],
@@ -197,7 +197,7 @@ pub(crate) struct Hoisted {
 }
 
 /// A variable made before the block, which owns it from then on as it owns the arguments.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Local {
     pub(crate) ident: Ident,
     pub(crate) mutable: bool,

@@ -5,7 +5,7 @@ use quote::quote_spanned;
 use syn::Path;
 
 /// The crate the user depends on, `::resilient` unless `crate = path` says otherwise.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Paths {
     written: Option<Path>,
 }

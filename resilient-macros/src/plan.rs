@@ -8,7 +8,6 @@ use crate::item::{Binding, Shape};
 use crate::paths::Paths;
 
 /// Everything that was decided about one function. The order of the layers is the order of their fields.
-#[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) paths: Paths,
     pub(crate) shape: Shape,
@@ -35,7 +34,6 @@ pub(crate) struct Plan {
 }
 
 /// What answers when everything else has failed; at least one of the first two is there.
-#[derive(Debug)]
 pub(crate) struct Fallback {
     /// Asked in turn, the last but for the value.
     pub(crate) paths: Vec<ExprPath>,
@@ -45,19 +43,16 @@ pub(crate) struct Fallback {
 }
 
 /// A layer that functions may share by its name.
-#[derive(Debug)]
 pub(crate) struct Named {
     pub(crate) name: Option<LitStr>,
 }
 
-#[derive(Debug)]
 pub(crate) struct Retry {
     pub(crate) on_open: bool,
     /// `exhausted = "wrap"`, at its key.
     pub(crate) wrap: Option<Span>,
 }
 
-#[derive(Debug)]
 pub(crate) struct Breaker {
     pub(crate) name: Option<LitStr>,
     pub(crate) per_call: bool,
@@ -75,14 +70,12 @@ pub(crate) enum TimeLimit {
     Deadline,
 }
 
-#[derive(Debug)]
 pub(crate) struct Health {
     pub(crate) service: LitStr,
     pub(crate) settings: Vec<Setting>,
 }
 
 /// How a result is read: success, failure or ignored, and whether another attempt may help.
-#[derive(Debug)]
 pub(crate) struct Judgement {
     pub(crate) ignore: Option<Pattern>,
     pub(crate) failure_if: Option<Expr>,
@@ -90,7 +83,6 @@ pub(crate) struct Judgement {
 }
 
 /// Which errors may be retried.
-#[derive(Debug)]
 pub(crate) enum RetryOnly {
     Any,
     Matching(Pattern),
@@ -98,7 +90,6 @@ pub(crate) enum RetryOnly {
 }
 
 /// One `.method(value)` of a builder.
-#[derive(Debug)]
 pub(crate) struct Setting {
     pub(crate) method: Ident,
     /// The word it was written under.

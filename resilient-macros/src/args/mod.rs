@@ -16,7 +16,7 @@ use crate::attributes::{Group, INNER, Inner, Layer, WORDS, Word, foreign, word};
 use crate::diagnostics::{Errors, list, nearest};
 
 /// A value and the key it was written under, so that a caret can stand under the word that is wrong.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Keyed<T> {
     pub(crate) key: Ident,
     pub(crate) value: T,
@@ -58,7 +58,7 @@ impl<T: Measure> Knowable for Option<Keyed<T>> {
 macro_rules! args {
     ($($field:ident: $value:ty { $($group:ident: $word:literal),+ })+) => {
         /// Every key there is. A field is filled once, under whichever of its words was written.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Clone, Default)]
         pub(crate) struct Args {
             $(pub(crate) $field: Option<Keyed<$value>>,)+
             /// Keys whose value could not be read: written, and complained about already.
@@ -223,7 +223,7 @@ fn fill<T>(slot: &mut Option<Keyed<T>>, key: &Ident, value: T) -> syn::Result<()
 }
 
 /// An attribute on the function, with where it stands.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Written {
     pub(crate) word: &'static Word,
     pub(crate) place: TokenStream,

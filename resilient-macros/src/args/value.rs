@@ -157,7 +157,7 @@ fn plain(words: &[String]) -> String {
 }
 
 /// A name in quotes.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Text(pub(crate) LitStr);
 
 impl Value for Text {
@@ -176,7 +176,7 @@ impl ToTokens for Text {
 }
 
 /// A length of time: seconds, `"250ms"`, or an expression.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum Length {
     Known { time: Duration, text: String, written: Expr },
     Later(Expr),
@@ -247,7 +247,7 @@ impl ToTokens for Length {
 }
 
 /// A whole number, or an expression.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum Count {
     Known { count: i128, written: Expr },
     Later(Expr),
@@ -294,7 +294,7 @@ impl ToTokens for Count {
 }
 
 /// `failure_threshold`: a count, or `"off"`.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum Threshold {
     Off(Span),
     Count(Count),
@@ -319,7 +319,7 @@ impl Value for Threshold {
 }
 
 /// A number, or an expression.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum Float {
     Known { value: f64, text: String, written: Expr },
     Later(Expr),
@@ -364,7 +364,7 @@ fn float(value: f64, span: Span) -> proc_macro2::Literal {
 }
 
 /// `jitter`: a switch, a word, or a share of the delay.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum Jitter {
     Switch(syn::LitBool),
     Word(LitStr),
@@ -409,7 +409,7 @@ impl ToTokens for Jitter {
 }
 
 /// `backoff`: a word, a function from the retry's number to its delay, or a value.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum Backoff {
     Word(LitStr),
     Function(Expr),
@@ -453,7 +453,7 @@ fn is_function(expr: &Expr) -> bool {
 }
 
 /// `window`: a number of calls, a length of time, or an expression.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum Window {
     Calls(Count),
     Time(Length),
@@ -492,7 +492,7 @@ impl ToTokens for Window {
 }
 
 /// A layer that is asked for by its name; the keys that may follow in parentheses are read after it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct Asked;
 
 impl Value for Asked {
@@ -512,7 +512,7 @@ impl Value for Asked {
 }
 
 /// `budget`: a word, a share of the calls, a value, or a list of its own.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum Budget {
     Word(LitStr),
     Share(Float),
@@ -566,7 +566,7 @@ impl Value for Budget {
 }
 
 /// `delay` of a hedge: a length of time, or `"p95"`.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum HedgeDelay {
     P95(LitStr),
     Fixed(Length),
@@ -611,7 +611,7 @@ impl Value for Expr {
 }
 
 /// `fallback_chain = [a, b]`: functions that are asked in turn.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Chain(pub(crate) Vec<ExprPath>);
 
 impl Value for Chain {
@@ -639,7 +639,7 @@ impl Value for Chain {
 }
 
 /// Something that is so when it is named: `critical`, `critical = true`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct Flag(pub(crate) bool);
 
 impl Value for Flag {
@@ -657,7 +657,7 @@ impl Value for Flag {
 }
 
 /// A layer's switch; a literal, since it decides what is generated.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct Switch(pub(crate) bool);
 
 impl Value for Switch {
@@ -726,7 +726,7 @@ words! {
 }
 
 /// A pattern on the error, with a guard if one is needed.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Pattern {
     pat: Pat,
     guard: Option<(Token![if], Expr)>,
@@ -762,7 +762,7 @@ impl ToTokens for Pattern {
 }
 
 /// A function or closure from a reference to a bool.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Rule(pub(crate) Expr);
 
 impl Value for Rule {
@@ -824,7 +824,7 @@ impl Value for Path {
 }
 
 /// `clone(order, tag)`: the arguments of which every attempt gets its own copy.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Clones(pub(crate) Vec<Ident>);
 
 impl Value for Clones {

@@ -85,7 +85,6 @@ impl Layer {
 }
 
 /// A key that has a list of keys for itself: `bulkhead(max_concurrent = 10)`.
-#[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) name: &'static str,
     pub(crate) group: Group,
@@ -102,7 +101,6 @@ pub(crate) static INNER: [Inner; 4] = [
 ];
 
 /// One of our attributes.
-#[derive(Debug)]
 pub(crate) struct Word {
     pub(crate) name: &'static str,
     /// Stands for a whole policy; a function has at most one such attribute.
