@@ -319,7 +319,7 @@ mod tests {
             ("100ms", "`s` is not a unit"),
             ("100s", "`s` is not a unit"),
             ("5ü", "`ü` is not a unit"),
-            ("5\n", "`\u{fffd}` is not a unit"),
+            ("5\n", "`\\n` is not a unit"),
             ("+5S", "`+5` is not a number"),
             ("-5S", "`-5` is not a number"),
             ("1.5S", "`1.5` is not a number"),

@@ -1,7 +1,7 @@
 //! The one error of the library's own: what was refused, why, and when to come back.
 
 use std::error::Error as StdError;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io;
 use std::time::Duration;
 
@@ -109,7 +109,7 @@ pub enum ResilienceError {
         operation: &'static str,
     },
     /// Every attempt failed; only with `exhausted = "wrap"`, else the last real error is returned as it is.
-    #[error("'{operation}' failed {attempts} times; last error: {source}")]
+    #[error("'{operation}' failed {attempts} times; last error: {}", Harmless(source))]
     RetriesExhausted {
         /// The guarded function.
         operation: &'static str,
@@ -328,10 +328,34 @@ impl fmt::Display for Span {
     }
 }
 
-/// `text` without anything that could forge a line of a log or command a terminal.
+/// The beginning of `text`, harmless.
 pub(crate) fn printable(text: &str) -> String {
     const LONGEST: usize = 128;
-    text.chars().take(LONGEST).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    text.chars().take(LONGEST).flat_map(harmless).collect()
+}
+
+/// `c`, or as Rust escapes it where it could forge a line of a log, command a terminal or turn a text around.
+pub(crate) fn harmless(c: char) -> impl Iterator<Item = char> {
+    let plain = matches!(c, '"' | '\'' | '\\').then_some(c);
+    let escaped = plain.is_none().then(|| c.escape_debug());
+    plain.into_iter().chain(escaped.into_iter().flatten())
+}
+
+/// What another's error says, which may be what yet another system sent it.
+struct Harmless<E>(E);
+
+impl<E: fmt::Display> fmt::Display for Harmless<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        struct Filter<'f, 'b>(&'f mut fmt::Formatter<'b>);
+
+        impl fmt::Write for Filter<'_, '_> {
+            fn write_str(&mut self, text: &str) -> fmt::Result {
+                text.chars().flat_map(harmless).try_for_each(|c| self.0.write_char(c))
+            }
+        }
+
+        write!(Filter(f), "{}", self.0)
+    }
 }
 
 struct Within(Option<Duration>);

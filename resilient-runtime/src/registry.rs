@@ -422,6 +422,11 @@ impl UnknownOperation {
 }
 
 fn nearest(name: &str, known: &[&'static str]) -> Option<&'static str> {
+    /// Names are compared letter by letter, and no known one is longer than 128 bytes.
+    const LONGEST: usize = 200;
+    if name.len() > LONGEST {
+        return None;
+    }
     let alike = |known: &str| strsim::jaro_winkler(name, known);
     let best = known.iter().copied().max_by(|a, b| alike(a).total_cmp(&alike(b)));
     best.filter(|known| alike(known) > 0.8)

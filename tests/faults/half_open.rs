@@ -362,15 +362,17 @@ enum Event {
     Reset,
 }
 
-/// Plays every sequence of events after a failure amid two calls, and looks at each step.
+/// Plays every sequence of events after one of two probes has failed and the other goes on, and looks at each step.
 fn play_all(look: impl Fn(&Played<'_>)) {
     use Event::{Admit, NewestIsDropped, OldestFails, OldestSucceeds, Reset, TimePasses};
     for events in sequences(&[Admit, OldestSucceeds, OldestFails, NewestIsDropped, TimePasses, Reset], 5) {
         let scope = Scope::new();
         let _inside = scope.enter();
         let breaker = made(one_probe(2).half_open_max_calls(2).probe_lease(1_000 * RECOVERY));
-        let mut held: Vec<Permit> = (0..2).map(|_| breaker.try_acquire().unwrap()).collect();
-        let (mut admitted, mut of_this_era) = (3, 0_usize);
+        breaker.open();
+        scope.clock().advance(RECOVERY);
+        let mut held = vec![breaker.try_acquire().unwrap()];
+        let (mut admitted, mut of_this_era) = (2, 0_usize);
         breaker.try_acquire().unwrap().failure();
         for event in [&[TimePasses][..], &events].concat() {
             let told = transitions(&scope).len();

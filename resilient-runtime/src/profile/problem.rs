@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::settings::Refused;
+use crate::error::harmless;
 
 /// One configured value that is not used, and what is used instead.
 ///
@@ -253,7 +254,7 @@ pub(super) fn shown(value: &str) -> Option<String> {
     (!value.is_empty() && value.len() <= 16 && value.chars().all(plain)).then(|| value.to_owned())
 }
 
-/// A name as a log line can carry it: no control characters, no bidirectional marks, bounded.
+/// A name as a log line can carry it: harmless, and bounded.
 fn printable(name: &str) -> String {
     const MOST: usize = 160;
     let mut out = String::with_capacity(name.len().min(MOST));
@@ -262,11 +263,7 @@ fn printable(name: &str) -> String {
             out.push_str("...");
             break;
         }
-        if c == ' ' || c.is_ascii_graphic() {
-            out.push(c);
-        } else {
-            out.extend(c.escape_unicode());
-        }
+        out.extend(harmless(c));
     }
     out
 }

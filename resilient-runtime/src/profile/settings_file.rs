@@ -27,6 +27,7 @@ use super::file::{Entries, FileSaid, Place};
 use super::param::{Kind, PARAMS, Param, Value, param, read_retries};
 use super::problem::Problem;
 use super::settings::Refused;
+use crate::error::harmless;
 use crate::retry::Budget;
 
 /// A larger file is something else.
@@ -95,10 +96,11 @@ impl SettingsFile {
 /// Short enough for line and column to stay visible after it.
 fn shown(path: &Path) -> Arc<str> {
     const MOST: usize = 120;
+    let harmless = |text: String| -> String { text.chars().flat_map(harmless).collect() };
     let whole = path.display().to_string();
     match path.file_name() {
-        Some(name) if whole.len() > MOST => name.display().to_string().into(),
-        _ => whole.into(),
+        Some(name) if whole.len() > MOST => harmless(name.display().to_string()).into(),
+        _ => harmless(whole).into(),
     }
 }
 

@@ -354,3 +354,57 @@ fn a_listener_may_drop_the_guard() {
     assert_eq!(told.recv_timeout(Duration::from_millis(1200)).ok(), None);
     assert_eq!(attempts(), 4);
 }
+
+/// Whatever the file holds, nothing of it is told but short plain values, and nothing of it takes long.
+#[test]
+fn s11_a_file_that_is_too_large_too_deep_or_no_text_is_refused() {
+    const SECRET: &str = "hunter2-hunter2-hunter2";
+    let line = format!("{SECRET} = \"{SECRET}\"\n");
+    let contents = [
+        line.repeat(100_000),
+        format!("a = {}", "[".repeat(500_000)),
+        format!("a = {}1{}", "{ a = ".repeat(100_000), " }".repeat(100_000)),
+        format!("{} = 1", "a.".repeat(200_000) + "a"),
+        "[profiles.database]\ntimeout = ".to_owned() + &"9".repeat(1_000_000),
+        "[profiles.database]\ntimeout = \"".to_owned() + &"1s".repeat(400_000) + "x\"",
+        line.clone() + &line,
+        format!("{SECRET}\n\"{SECRET}\n= {SECRET}\n[{SECRET}\n'''{SECRET}\n"),
+        format!("[profiles]\n{SECRET} = 1\n[profiles.{SECRET}]\n[operations.{SECRET}]\n[{SECRET}]\n"),
+        format!("[profiles.database]\n{SECRET} = 1\ntimeout = \"{SECRET}\"\nbulkhead = {{ {SECRET} = 1 }}\n"),
+        format!(
+            "[profiles.database]\nbudget = {{ {SECRET} = 1 }}\njitter = \"{SECRET}\"\ntimeout = [\"{SECRET}\"]\n"
+        ),
+        format!("a = \"\\q{SECRET}\"\nb = 0x{SECRET}\nc = 2026-{SECRET}\n\u{1b}{SECRET}\n"),
+    ];
+    for content in contents {
+        let folder = Folder::with(&content);
+        let scope = Scope::new();
+        let _inside = scope.enter();
+        let errors = builder().settings_file(folder.file()).init().expect_err("none of it is settings");
+        let told = format!("{errors} {errors:?} {:?} {:?}", errors.problems(), scope.events());
+        assert!(told.len() < 200_000, "{} bytes are told", told.len());
+        let beginning: String = content.chars().take(60).collect();
+        assert!(!told.contains(SECRET), "a secret of `{beginning}` is shown in {told}");
+        assert_eq!(value("file_load", "timeout").0, "30s");
+    }
+    let folder = Folder::with("");
+    fs::write(folder.file(), b"[profiles.database]\ntimeout = \"\xff\xfe\"").unwrap();
+    let scope = Scope::new();
+    let _inside = scope.enter();
+    let errors = builder().settings_file(folder.file()).init().unwrap_err();
+    assert!(errors.to_string().contains("is not UTF-8"), "{errors}");
+}
+
+#[test]
+fn s07_the_path_of_a_settings_file_is_printed_without_its_tricks() {
+    let folder = Folder::with("");
+    let path = folder.file().with_file_name("a\u{1b}[31m\n\u{202e}.toml");
+    fs::write(&path, "[profiles.database]\ntimeout = \"7s\"\nmax_attempts = 0\n").unwrap();
+    let scope = Scope::new();
+    let _inside = scope.enter();
+    let errors = builder().settings_file(&path).init().unwrap_err();
+    let (_, source) = value("file_load", "timeout");
+    for told in [source, errors.problems()[0].to_string()] {
+        assert!(told.contains("a\\u{1b}[31m\\n\\u{202e}.toml:"), "{told}");
+    }
+}
