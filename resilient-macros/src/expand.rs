@@ -25,8 +25,8 @@ use crate::plan::{Capture, Fallback, Health, Judgement, Plan, RetryOnly, Setting
 ///         .timeout(TimeoutMode::Poll).written(|| Settings::new().max_attempts(4)));
 ///     inventory::submit! { Listed(&__RESILIENT_SITE) }
 ///     let mut call = Execution::enter(&__RESILIENT_SITE);
-///     let out = loop {
-///         let delay = {
+///     loop {
+///         {
 ///             let out = 'attempt: {
 ///                 if let Err(refused) = call.admit() { break 'attempt Err(refused); }
 ///                 call.attempt(async {
@@ -34,16 +34,19 @@ use crate::plan::{Capture, Fallback, Health, Judgement, Plan, RetryOnly, Setting
 ///                     { body }
 ///                 }).await
 ///             };
-///             match call.settle(&out, |ret| verdict of ret) {
-///                 None => break out,
-///                 Some(delay) => delay,
+///             let ended = match &out {
+///                 Ok(ret) => { call.answered(); call.settle(verdict of ret) }
+///                 Err(refused) => call.settle_refused(refused),
+///             };
+///             if ended {
+///                 if call.is_spent() { forget(call) } else { call.end_call() }
+///                 return match out {
+///                     Ok(ret) => ret,
+///                     Err(refused) => refuse::<Result<Receipt, PayError>>(refused),
+///                 };
 ///             }
-///         };
-///         call.pause(delay).await;
-///     };
-///     match out {
-///         Ok(ret) => ret,
-///         Err(refused) => refuse::<Result<Receipt, PayError>>(refused),
+///         }
+///         call.pause().await;
 ///     }
 /// }
 /// ```
@@ -558,48 +561,93 @@ fn call(plan: &Plan, output: &Output, arguments: &Arguments, body: &Group) -> To
         let (private, ty) = (plan.paths.private(span), &output.ty);
         quote_spanned!(span=> let out = #private::timeout_as_error::<#ty>(out);)
     });
+    // What an answer means is told where it is: a closure for it would cost the compiler more than all the rest.
+    let recorded = |word: &str| {
+        let (word, refused) = (Ident::new(word, site), format_ident!("{word}_refused", span = site));
+        quote_spanned! {site=>
+            match &out {
+                ::core::result::Result::Ok(ret) => {
+                    call.answered();
+                    call.#word(#verdict)
+                }
+                ::core::result::Result::Err(refused) => call.#refused(refused),
+            }
+        }
+    };
     // What one round of the layers inside the retry comes to, and how it is recorded.
     let (round, settled) = if plan.hedge {
+        let concluded = recorded("conclude");
         (
             quote_spanned! {site=>
                 let (out, concluded) = call.hedge(|lane| async {
                     let mut call = lane;
                     let out = #once;
                     #judged
-                    let concluded = call.conclude(&out, #verdict);
+                    let concluded = #concluded;
                     (out, concluded)
                 }).await;
             },
             quote_spanned!(site=> call.settle_hedged(concluded)),
         )
     } else {
-        (quote_spanned!(site=> let out = #once; #judged), quote_spanned!(site=> call.settle(&out, #verdict)))
+        (quote_spanned!(site=> let out = #once; #judged), recorded("settle"))
     };
-    let run = if plan.retry.is_some() {
-        let pause = blocking("pause");
-        quote_spanned! {site=>
-            let out = loop {
-                let delay = {
+    let pause = blocking("pause");
+    let rest = match &plan.fallback {
+        Some(fallback) => {
+            let run = if plan.retry.is_some() {
+                quote_spanned! {site=>
+                    let out = loop {
+                        {
+                            #round
+                            let ended = #settled;
+                            if ended {
+                                break out;
+                            }
+                        }
+                        call.#pause() #await_;
+                    };
+                }
+            } else {
+                quote_spanned! {site=>
                     #round
-                    match #settled {
-                        ::core::option::Option::None => break out,
-                        ::core::option::Option::Some(delay) => delay,
-                    }
-                };
-                call.#pause(delay) #await_;
+                    let _ = #settled;
+                }
             };
+            stand_in(plan, fallback, output, arguments, &run)
         }
-    } else {
-        quote_spanned! {site=>
-            #round
-            let _ = #settled;
+        None => {
+            // Its answer says how the call went, where the last error is to be wrapped.
+            let wraps = plan.retry.as_ref().is_some_and(|retry| retry.wrap.is_some());
+            let over = (!wraps).then(|| {
+                quote_spanned! {site=>
+                    if call.is_spent() { ::core::mem::forget(call) } else { call.end_call() }
+                }
+            });
+            let end = end(plan, output);
+            if plan.retry.is_some() {
+                quote_spanned! {site=>
+                    loop {
+                        {
+                            #round
+                            let ended = #settled;
+                            if ended {
+                                #over
+                                return #end;
+                            }
+                        }
+                        call.#pause() #await_;
+                    }
+                }
+            } else {
+                quote_spanned! {site=>
+                    #round
+                    let _ = #settled;
+                    #over
+                    #end
+                }
+            }
         }
-    };
-    let rest = if let Some(fallback) = &plan.fallback {
-        stand_in(plan, fallback, output, arguments, &run)
-    } else {
-        let end = end(plan, output);
-        quote_spanned!(site=> #run #end)
     };
     let enter = match &plan.per_key {
         None => quote_spanned!(site=> enter(&__RESILIENT_SITE)),
@@ -691,7 +739,7 @@ fn stream(
             #enter,
             #body,
             #private::Rules {
-                judge: #private::judge_of::<#ty, _>(#verdict),
+                judge: #private::judge_of::<#ty, _>(|ret| #verdict),
                 end: |call: &#private::Execution, out: ::core::result::Result<#ty, #private::ResilienceError>| -> #ty { #end },
                 judges_limits: #judges_limits,
             },
@@ -700,7 +748,7 @@ fn stream(
     quote_spanned!(span=> #streams::streams! { #guarded })
 }
 
-/// What a result means: `|ret| ..` from a reference to the body's value to a `Verdict`.
+/// What a result means: a `Verdict`, from `ret`, a reference to the body's value.
 fn verdict(plan: &Plan) -> TokenStream {
     let site = Span::mixed_site();
     let private = plan.paths.private(site);
@@ -746,16 +794,14 @@ fn verdict(plan: &Plan) -> TokenStream {
             quote_spanned!(site=> (&#private::Parts(ret)).parts()),
         )
     };
-    quote_spanned! {site=>
-        |ret| {
-            #parts
-            use #private::{VerdictOfAny as _, VerdictOfClassify as _};
-            match #subject {
-                #success
-                #err => (&#private::Probe(error)).verdict() #ignored #retried,
-            }
+    quote_spanned! {site=> {
+        #parts
+        use #private::{VerdictOfAny as _, VerdictOfClassify as _};
+        match #subject {
+            #success
+            #err => (&#private::Probe(error)).verdict() #ignored #retried,
         }
-    }
+    }}
 }
 
 /// The call and then, where it did not succeed, what answers in its place.

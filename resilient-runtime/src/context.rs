@@ -41,6 +41,16 @@ impl Context {
         }
     }
 
+    /// Whether anyone wants to hear of healthy attempts, or to spoil them.
+    #[inline]
+    pub(crate) fn is_watched(&self) -> bool {
+        #[cfg(feature = "chaos")]
+        if self.chaos.is_on() {
+            return true;
+        }
+        self.events.heard()
+    }
+
     /// A draw in [0, 1).
     pub(crate) fn luck(&self) -> f64 {
         match &self.luck {

@@ -12,6 +12,7 @@ use crate::outcome::Class;
 use crate::reason::{StopReason, TripReason};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{RwLock, Whole};
+use crate::unusual::Unusual;
 
 /// One thing that happened to one operation.
 ///
@@ -213,12 +214,25 @@ impl fmt::Display for EventKind {
 type Listener = Arc<dyn Fn(&Event) + Send + Sync>;
 type Listeners = Vec<(u64, Listener)>;
 
+#[derive(Default)]
+struct Listened {
+    listeners: Arc<Listeners>,
+    /// There is any.
+    _unusual: Option<Unusual>,
+}
+
+/// Whether an event that is told on every healthy attempt would be written down.
+#[inline]
+pub(crate) fn attempts_are_traced() -> bool {
+    crate::telemetry::tracing::traces_attempts()
+}
+
 /// Everyone who listens to one runtime.
 #[derive(Default)]
 pub(crate) struct Events {
     /// Whether `listeners` has any: what the healthy path reads.
     heard: AtomicBool,
-    listeners: RwLock<Arc<Listeners>>,
+    listeners: RwLock<Listened>,
     next: AtomicU64,
 }
 
@@ -226,7 +240,7 @@ impl Events {
     /// Whether an event that is told on every healthy attempt would be heard by anyone.
     #[inline]
     pub(crate) fn heard(&self) -> bool {
-        self.heard.load(Ordering::Relaxed) || crate::telemetry::tracing::traces_attempts()
+        self.heard.load(Ordering::Relaxed) || attempts_are_traced()
     }
 
     /// Whether any event would be heard by anyone, so that none is made for nobody.
@@ -244,7 +258,7 @@ impl Events {
         if !self.heard.load(Ordering::Acquire) {
             return;
         }
-        let listeners = Arc::clone(&self.listeners.read().whole());
+        let listeners = Arc::clone(&self.listeners.read().whole().listeners);
         for (_, listener) in listeners.iter() {
             quietly(|| listener(&event));
         }
@@ -260,12 +274,14 @@ impl Events {
     }
 
     fn change(&self, change: impl FnOnce(&mut Listeners)) {
-        let mut slot = self.listeners.write().whole();
-        let mut listeners = slot.as_ref().clone();
+        let mut listened = self.listeners.write().whole();
+        let mut listeners = listened.listeners.as_ref().clone();
         change(&mut listeners);
-        self.heard.store(!listeners.is_empty(), Ordering::Release);
-        let old = std::mem::replace(&mut *slot, Arc::new(listeners));
-        drop(slot);
+        let heard = !listeners.is_empty();
+        self.heard.store(heard, Ordering::Release);
+        let new = Listened { listeners: Arc::new(listeners), _unusual: heard.then(Unusual::begins) };
+        let old = std::mem::replace(&mut *listened, new);
+        drop(listened);
         // A listener's own drop is the user's code: not under the lock.
         drop(old);
     }

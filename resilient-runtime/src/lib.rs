@@ -45,6 +45,7 @@ mod sync;
 mod telemetry;
 pub mod testing;
 mod timeout;
+mod unusual;
 #[cfg(feature = "reload")]
 mod watch;
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::clock::nanos;
 use crate::error::ResilienceError;
 
 /// What kind of failure an error is.
@@ -85,26 +86,44 @@ pub(crate) enum Outcome {
 }
 
 /// What the expansion makes of an attempt's result: how it counts, and whether another attempt may follow.
+///
+/// Two registers' worth, so that the healthy path builds none in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    pub(crate) outcome: Outcome,
-    pub(crate) retry: bool,
-    pub(crate) hint: Option<Duration>,
+    meaning: Meaning,
+    /// In nanoseconds.
+    hint: u64,
 }
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Meaning {
+    Success,
+    /// A failure; another attempt may do better.
+    Transient,
+    /// A failure that no other attempt would mend.
+    Permanent,
+    /// The caller's own fault.
+    Ignored,
+}
+
+const NO_HINT: u64 = u64::MAX;
 
 impl Verdict {
     /// The attempt did its work.
-    pub const SUCCESS: Self = Self { outcome: Outcome::Success, retry: false, hint: None };
+    pub const SUCCESS: Self = Self { meaning: Meaning::Success, hint: NO_HINT };
     /// The attempt failed; another may do better.
-    pub const FAILURE: Self = Self { outcome: Outcome::Failure, retry: true, hint: None };
+    pub const FAILURE: Self = Self { meaning: Meaning::Transient, hint: NO_HINT };
     /// The attempt failed by the caller's own fault.
-    pub const IGNORED: Self = Self { outcome: Outcome::Ignored, retry: false, hint: None };
+    pub const IGNORED: Self = Self { meaning: Meaning::Ignored, hint: NO_HINT };
 
     /// What an error's own classification says.
     pub fn of<E: Classify + ?Sized>(error: &E) -> Self {
         match error.class() {
-            Class::Transient => Self { hint: error.retry_after(), ..Self::FAILURE },
-            Class::Permanent => Self { retry: false, ..Self::FAILURE },
+            Class::Transient => {
+                let hint = error.retry_after().map_or(NO_HINT, |hint| nanos(hint).min(NO_HINT - 1));
+                Self { hint, ..Self::FAILURE }
+            }
+            Class::Permanent => Self::FAILURE.without_retry(),
             Class::Caller => Self::IGNORED,
         }
     }
@@ -112,13 +131,52 @@ impl Verdict {
     /// `ignore = ..`: neutral for the breaker, and not retried, if `listed`.
     #[must_use]
     pub fn ignore_if(self, listed: bool) -> Self {
-        if listed && self.outcome == Outcome::Failure { Self::IGNORED } else { self }
+        if listed && self.is_failure() { Self::IGNORED } else { self }
     }
 
     /// `retry_on = ..` or `retry_if = ..`: a failure is retried only if `listed`.
     #[must_use]
     pub fn retry_only_if(self, listed: bool) -> Self {
-        Self { retry: listed && self.outcome == Outcome::Failure, ..self }
+        match self.meaning {
+            Meaning::Transient | Meaning::Permanent if listed => Self { meaning: Meaning::Transient, ..self },
+            _ => self.without_retry(),
+        }
+    }
+
+    /// The same, but no attempt follows.
+    pub(crate) fn without_retry(self) -> Self {
+        match self.meaning {
+            Meaning::Transient => Self { meaning: Meaning::Permanent, ..self },
+            _ => self,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_success(self) -> bool {
+        self.meaning == Meaning::Success
+    }
+
+    fn is_failure(self) -> bool {
+        matches!(self.meaning, Meaning::Transient | Meaning::Permanent)
+    }
+
+    /// How it counts.
+    pub(crate) fn outcome(self) -> Outcome {
+        match self.meaning {
+            Meaning::Success => Outcome::Success,
+            Meaning::Transient | Meaning::Permanent => Outcome::Failure,
+            Meaning::Ignored => Outcome::Ignored,
+        }
+    }
+
+    /// Whether another attempt may follow.
+    pub(crate) fn retries(self) -> bool {
+        self.meaning == Meaning::Transient
+    }
+
+    /// How long the other side asks to be left alone.
+    pub(crate) fn hint(self) -> Option<Duration> {
+        (self.hint != NO_HINT).then(|| Duration::from_nanos(self.hint))
     }
 }
 
@@ -135,9 +193,9 @@ mod tests {
     #[test]
     fn a_written_list_wins_over_the_types_own_word() {
         let permanent = Verdict::of(&ResilienceError::Isolated { name: "db" });
-        assert!(!permanent.retry);
-        assert!(permanent.retry_only_if(true).retry);
-        assert!(!Verdict::FAILURE.retry_only_if(false).retry);
+        assert!(!permanent.retries());
+        assert!(permanent.retry_only_if(true).retries());
+        assert!(!Verdict::FAILURE.retry_only_if(false).retries());
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub(crate) struct Policy {
     pub(crate) health: Option<ServiceHealth>,
     /// Whether something wants to know how long an attempt took.
     pub(crate) measures: bool,
+    /// Whether an attempt that succeeds has nothing to tell but to its breaker and its budget.
+    pub(crate) plain: bool,
     /// Where some layers have one state per key, what they are found in.
     pub(crate) families: Option<Arc<Families>>,
 }
@@ -88,7 +90,14 @@ impl Policy {
             policy.rate_limiter = rate_limiters.as_ref().map(|family| family.member(key));
             policy.bulkhead = bulkheads.as_ref().map(|family| family.member(key));
         }
-        policy
+        policy.completed()
+    }
+
+    /// The policy, once all its layers are known.
+    pub(crate) fn completed(mut self) -> Self {
+        let Self { deadline, hedge, families, measures, .. } = &self;
+        self.plain = deadline.is_none() && hedge.is_none() && families.is_none() && !measures;
+        self
     }
 
     /// Takes what one more attempt beside the others costs; says so where that is not there.
@@ -119,6 +128,7 @@ impl Policy {
             bulkhead,
             health,
             measures,
+            plain,
             families,
         } = self;
         let same_health = match (health, &other.health) {
@@ -158,6 +168,7 @@ impl Policy {
             && *breaker_per_call == other.breaker_per_call
             && *timeout == other.timeout
             && *measures == other.measures
+            && *plain == other.plain
     }
 }
 

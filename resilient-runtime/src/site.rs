@@ -351,12 +351,13 @@ impl Site {
     /// The policy to follow now.
     #[inline]
     pub(crate) fn policy(&'static self) -> PolicyRef {
-        if !runtime::scopes_are_active()
-            && let Some(policy) = self.kept()
-        {
-            return PolicyRef::Lasting(policy);
-        }
-        self.resolve()
+        self.policy_in_force().map_or_else(|| self.resolve(), PolicyRef::Lasting)
+    }
+
+    /// The policy to follow now, where that is the process's and is resolved.
+    #[inline]
+    fn policy_in_force(&self) -> Option<&'static Policy> {
+        if runtime::scopes_are_active() { None } else { self.kept() }
     }
 
     /// The process's policy, if it is resolved.

@@ -1,7 +1,7 @@
 //! Representative functions, compared token by token, and the parts that keys add.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{format_ident, quote};
 
 use super::{assert_has, assert_lacks, assert_tokens, expanded};
 
@@ -15,17 +15,31 @@ fn site(name: &str, spec: &TokenStream) -> TokenStream {
     }
 }
 
-/// The verdict where nothing was said about errors.
-fn verdict() -> TokenStream {
+/// How an answer is recorded where nothing was said about errors.
+fn recorded(word: &str) -> TokenStream {
+    let (word, refused) = (format_ident!("{word}"), format_ident!("{word}_refused"));
     quote! {
-        |ret| {
-            use ::resilient::__private::{PartsOfAny as _, PartsOfResult as _};
-            use ::resilient::__private::{VerdictOfAny as _, VerdictOfClassify as _};
-            match (&::resilient::__private::Parts(ret)).parts() {
-                ::core::result::Result::Ok(_) => ::resilient::__private::Verdict::SUCCESS,
-                ::core::result::Result::Err(error) => (&::resilient::__private::Probe(error)).verdict(),
+        match &out {
+            ::core::result::Result::Ok(ret) => {
+                call.answered();
+                call.#word({
+                    use ::resilient::__private::{PartsOfAny as _, PartsOfResult as _};
+                    use ::resilient::__private::{VerdictOfAny as _, VerdictOfClassify as _};
+                    match (&::resilient::__private::Parts(ret)).parts() {
+                        ::core::result::Result::Ok(_) => ::resilient::__private::Verdict::SUCCESS,
+                        ::core::result::Result::Err(error) => (&::resilient::__private::Probe(error)).verdict(),
+                    }
+                })
             }
+            ::core::result::Result::Err(refused) => call.#refused(refused),
         }
+    }
+}
+
+/// How a call goes away that has ended.
+fn spent() -> TokenStream {
+    quote! {
+        if call.is_spent() { ::core::mem::forget(call) } else { call.end_call() }
     }
 }
 
@@ -52,7 +66,7 @@ fn an_async_function_is_tried_in_a_loop_around_its_body() {
             .written(|| ::resilient::__private::Settings::new().max_attempts(4))
         },
     );
-    let verdict = verdict();
+    let (settled, spent) = (recorded("settle"), spent());
     assert_tokens(
         &got,
         &quote! {
@@ -62,8 +76,8 @@ fn an_async_function_is_tried_in_a_loop_around_its_body() {
             pub async fn charge<'a>(mut order: Order, tag: &'a str) -> Result<Receipt, PayError> {
                 #site
                 let mut call = ::resilient::__private::Execution::enter(&__RESILIENT_SITE);
-                let out = loop {
-                    let delay = {
+                loop {
+                    {
                         let out = 'attempt: {
                             if let ::core::result::Result::Err(refused) = call.admit() {
                                 break 'attempt ::core::result::Result::Err(refused);
@@ -81,17 +95,17 @@ fn an_async_function_is_tried_in_a_loop_around_its_body() {
                             })
                             .await
                         };
-                        match call.settle(&out, #verdict) {
-                            ::core::option::Option::None => break out,
-                            ::core::option::Option::Some(delay) => delay,
+                        let ended = #settled;
+                        if ended {
+                            #spent
+                            return match out {
+                                ::core::result::Result::Ok(ret) => ret,
+                                ::core::result::Result::Err(refused) =>
+                                    ::resilient::__private::refuse::<Result<Receipt, PayError>>(refused),
+                            };
                         }
-                    };
-                    call.pause(delay).await;
-                };
-                match out {
-                    ::core::result::Result::Ok(ret) => ret,
-                    ::core::result::Result::Err(refused) =>
-                        ::resilient::__private::refuse::<Result<Receipt, PayError>>(refused),
+                    }
+                    call.pause().await;
                 }
             }
         },
@@ -119,7 +133,7 @@ fn a_sync_function_without_retry_runs_once_in_place() {
             )
         },
     );
-    let verdict = verdict();
+    let (settled, spent) = (recorded("settle"), spent());
     assert_tokens(
         &got,
         &quote! {
@@ -132,7 +146,8 @@ fn a_sync_function_without_retry_runs_once_in_place() {
                     }
                     call.attempt_in_place(move || -> Result<Row, Error> { self.find(id) })
                 };
-                let _ = call.settle(&out, #verdict);
+                let _ = #settled;
+                #spent
                 match out {
                     ::core::result::Result::Ok(ret) => ret,
                     ::core::result::Result::Err(refused) =>
@@ -168,7 +183,7 @@ fn a_sync_function_that_owns_its_arguments_runs_on_a_worker_thread_with_copies_o
             }
         },
     );
-    assert_has(&got, &quote!(call.pause_blocking(delay)));
+    assert_has(&got, &quote!(call.pause_blocking()));
     assert_lacks(&got, &quote!(fresh(&unused)));
 }
 
@@ -636,7 +651,7 @@ fn a_hedge_runs_lanes_that_share_the_arguments() {
             }
         ),
     );
-    let verdict = verdict();
+    let concluded = recorded("conclude");
     assert_has(
         &got,
         &quote! {
@@ -663,7 +678,7 @@ fn a_hedge_runs_lanes_that_share_the_arguments() {
                     })
                     .await
                 };
-                let concluded = call.conclude(&out, #verdict);
+                let concluded = #concluded;
                 (out, concluded)
             })
             .await;
@@ -681,7 +696,7 @@ fn a_hedge_runs_lanes_that_share_the_arguments() {
             }
         ),
     );
-    assert_has(&retried, &quote!(match call.settle_hedged(concluded)));
+    assert_has(&retried, &quote!(let ended = call.settle_hedged(concluded);));
 }
 
 #[test]

@@ -172,7 +172,7 @@ fn hand_written_futures_are_guarded_where_their_async_block_is() {
     ] {
         let got = expanded("resilient", quote!(), quote!(fn f(x: u32) -> #output { #body }));
         assert_has(&got, &quote!(-> #output));
-        assert_has(&got, &quote!(call.pause(delay).await));
+        assert_has(&got, &quote!(call.pause().await));
         assert_has(&got, &quote!(.asynchronous()));
         assert_has(&got, &quote!(::resilient::__private::TimeoutMode::Poll));
     }

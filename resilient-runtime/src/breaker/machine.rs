@@ -1,12 +1,11 @@
 //! The breaker's rules: a pure function of its state, the moment, and what happened. It owns no lock, clock or
 //! listener.
 
-use std::num::NonZeroU64;
 use std::time::Duration;
 
 use super::config::BreakerConfig;
 use super::window::{Results, Sample, Totals};
-use super::{State, Ticket};
+use super::{Generation, State, Ticket};
 use crate::clock::{Moment, scaled};
 use crate::outcome::Outcome;
 use crate::reason::TripReason;
@@ -15,7 +14,7 @@ use crate::reason::TripReason;
 pub(super) struct Machine {
     config: BreakerConfig,
     phase: Phase,
-    generation: NonZeroU64,
+    generation: Generation,
     streak: u32,
     reopenings: u32,
     /// When it came into its state.
@@ -86,7 +85,7 @@ impl Machine {
         let results = config.has_window().then(|| Results::new(config.window));
         let mut machine = Self {
             phase: Phase::Closed,
-            generation: NonZeroU64::MIN,
+            generation: Generation::FIRST,
             streak: 0,
             reopenings: 0,
             since: now,
@@ -116,7 +115,7 @@ impl Machine {
         self.config.probe_lease = Some(self.config.lease().max(lease));
     }
 
-    pub(super) fn generation(&self) -> NonZeroU64 {
+    pub(super) fn generation(&self) -> Generation {
         self.generation
     }
 
@@ -384,7 +383,7 @@ impl Machine {
     pub(super) fn reset(&mut self, config: BreakerConfig, now: Moment) -> Option<Transition> {
         let (from, generation) = (self.state(), self.generation);
         *self = Self::new(config, now);
-        self.generation = generation.saturating_add(2);
+        self.generation = generation.after(2);
         let to = self.state();
         (from != to).then_some(Transition { from, to, reason: TripReason::Reset })
     }
@@ -406,7 +405,7 @@ impl Machine {
         let from = self.state();
         (self.spent, self.since) = (self.times(now), now);
         self.phase = phase;
-        self.generation = self.generation.saturating_add(1);
+        self.generation = self.generation.after(1);
         self.tally.failures_before = self.tally.failures;
         self.tally.abandoned_before = self.tally.abandoned;
         if to != State::Open {

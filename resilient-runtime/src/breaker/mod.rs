@@ -9,7 +9,7 @@ mod snapshot;
 mod window;
 
 use std::fmt;
-use std::num::NonZeroU64;
+use std::num::NonZeroU32;
 
 pub use config::{BreakerConfig, Window};
 pub(crate) use core::Breaker;
@@ -84,7 +84,24 @@ type Counters = crate::counters::Counters<3>;
 /// generation changes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ticket {
-    /// Never zero, so that no ticket at all costs no room.
-    generation: NonZeroU64,
+    generation: Generation,
     probe: u32,
+}
+
+/// Counts the eras of one breaker: what was admitted in another is stale. Never zero, so that no ticket at all costs
+/// no room. After four billion it begins again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Generation(NonZeroU32);
+
+impl Generation {
+    const FIRST: Self = Self(NonZeroU32::MIN);
+
+    fn get(self) -> u32 {
+        self.0.get()
+    }
+
+    /// The generation `steps` later.
+    fn after(self, steps: u32) -> Self {
+        Self(NonZeroU32::new(self.get().wrapping_add(steps)).unwrap_or(NonZeroU32::MIN))
+    }
 }

@@ -6,6 +6,7 @@ use super::settings::{Hit, Rates};
 use super::variables::Variables;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard, Whole};
+use crate::unusual::Unusual;
 
 /// Every operation.
 pub(super) const ALL: &str = "*";
@@ -22,6 +23,8 @@ pub(crate) struct Active {
 
 #[derive(Debug, Default)]
 struct State {
+    /// There is any.
+    unusual: Option<Unusual>,
     injections: Vec<Entry>,
     variables: Variables,
     /// Somebody called `stop` since the variables were adopted.
@@ -37,10 +40,16 @@ struct Entry {
 }
 
 impl Active {
+    /// Whether anything is injected into any operation.
+    #[inline]
+    pub(crate) fn is_on(&self) -> bool {
+        self.on.load(Ordering::Relaxed)
+    }
+
     /// The faults of the next attempt of `operation`; `can_fail` where it can be told that one was injected.
     #[inline]
     pub(crate) fn draw(&self, operation: &str, can_fail: bool, luck: impl FnMut() -> f64) -> Option<Hit> {
-        if self.on.load(Ordering::Relaxed) { self.draw_now(operation, can_fail, luck) } else { None }
+        if self.is_on() { self.draw_now(operation, can_fail, luck) } else { None }
     }
 
     #[cold]
@@ -65,28 +74,28 @@ impl Active {
         let (id, hits) = (self.next.fetch_add(1, Ordering::Relaxed), Arc::default());
         let mut state = self.lock();
         state.injections.push(Entry { id, operation, rates, hits: Arc::clone(&hits) });
-        self.switch(&state);
+        self.switch(&mut state);
         (id, hits)
     }
 
     pub(super) fn end(&self, id: u64) {
         let mut state = self.lock();
         state.injections.retain(|entry| entry.id != id);
-        self.switch(&state);
+        self.switch(&mut state);
     }
 
     pub(super) fn stop(&self) {
         let mut state = self.lock();
         state.injections.clear();
         state.variables_stopped = true;
-        self.switch(&state);
+        self.switch(&mut state);
     }
 
     /// Forgets also what was stopped.
     pub(crate) fn reset(&self) {
         let mut state = self.lock();
         *state = State::default();
-        self.switch(&state);
+        self.switch(&mut state);
     }
 
     /// The variables were read again. True when they begin something.
@@ -97,13 +106,15 @@ impl Active {
         }
         state.variables = variables.clone();
         state.variables_stopped = false;
-        self.switch(&state);
+        self.switch(&mut state);
         variables.is_on()
     }
 
-    fn switch(&self, state: &State) {
-        let on = !state.injections.is_empty() || state.variables_run();
-        self.on.store(on && state.variables.forbidden_by().is_none(), Ordering::Relaxed);
+    fn switch(&self, state: &mut State) {
+        let any = !state.injections.is_empty() || state.variables_run();
+        let on = any && state.variables.forbidden_by().is_none();
+        self.on.store(on, Ordering::Relaxed);
+        state.unusual = on.then(Unusual::begins);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -37,6 +37,12 @@ impl Underway {
         self.hit.is_none()
     }
 
+    /// No attempt of the call ever suffered.
+    #[inline]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.is_over() && self.timer.is_idle()
+    }
+
     /// Ready once the function's turn has come, or it has none. `limit` is that of the whole attempt.
     ///
     /// # Panics

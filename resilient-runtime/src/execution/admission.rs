@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::Execution;
 use super::attempt::nearest_limit;
 use crate::bulkhead::{BulkheadCore, Place};
-use crate::clock::{Moment, nanos};
+use crate::clock::Moment;
 use crate::error::ResilienceError;
 use crate::rate_limit::RateLimiterCore;
 
@@ -22,7 +22,7 @@ impl Execution {
     pub async fn throttle(&mut self) -> Result<(), ResilienceError> {
         let Some((wait, limiter)) = self.reserve()? else { return Ok(()) };
         let _waiting = limiter.wait();
-        self.pause(wait).await;
+        self.wait(wait).await;
         self.in_time()
     }
 
@@ -34,8 +34,17 @@ impl Execution {
     pub fn throttle_blocking(&mut self) -> Result<(), ResilienceError> {
         let Some((wait, limiter)) = self.reserve()? else { return Ok(()) };
         let _waiting = limiter.wait();
-        self.pause_blocking(wait);
+        self.wait_blocking(wait);
         self.in_time()
+    }
+
+    /// Waits on the attempts' timer.
+    async fn wait(&mut self, span: Duration) {
+        if self.policy.context.clock.skip(span) {
+            return tokio::task::yield_now().await;
+        }
+        self.timer.disarm();
+        poll_fn(|cx| self.timer.poll(cx, || span)).await;
     }
 
     /// A layer was waited for: the deadline may be over since.
@@ -61,8 +70,7 @@ impl Execution {
     ///
     /// [`ResilienceError::BulkheadFull`], or [`ResilienceError::DeadlineExceeded`] when that came first.
     pub fn isolate(&mut self) -> impl Future<Output = Result<(), ResilienceError>> {
-        self.timer.disarm();
-        self.queued = 0;
+        self.timer.begin();
         let mut wait = None;
         poll_fn(move |cx| self.poll_isolate(&mut wait, cx))
     }
@@ -80,7 +88,7 @@ impl Execution {
             Poll::Pending => {
                 let wait = wait.get_or_insert_with(|| {
                     let since = policy.context.clock.now();
-                    let limit = nearest_limit(policy, cut_at, since, 0);
+                    let limit = nearest_limit(policy, cut_at, since, Duration::ZERO);
                     Wait { since, limit: limit.into_iter().chain(bulkhead.max_wait()).min() }
                 });
                 // Without a limit any executor will do.
@@ -101,7 +109,7 @@ impl Execution {
     ///
     /// See [`Execution::isolate`].
     pub fn isolate_blocking(&mut self) -> Result<(), ResilienceError> {
-        self.queued = 0;
+        self.timer.begin();
         let Some(bulkhead) = &self.policy.bulkhead else { return Ok(()) };
         if bulkhead.enter() {
             self.place = Place::ENTERED;
@@ -122,7 +130,9 @@ impl Execution {
         since: Moment,
     ) -> Result<(), ResilienceError> {
         self.timer.disarm();
-        self.queued = nanos(self.now().since(since));
+        if self.policy.timeout.is_some() {
+            self.timer.queued(self.now().since(since));
+        }
         self.in_time().and(entered)
     }
 

@@ -20,7 +20,7 @@ use crate::timeout::{Ambient, CrossesThreads, pool};
 impl Execution {
     /// Runs one attempt of an async body, given up at the nearest limit. The body is polled first; a timer is armed
     /// only when it is not ready.
-    #[inline]
+    #[inline(always)]
     pub fn attempt<F: Future>(&mut self, body: F) -> Attempt<'_, F> {
         self.begin_attempt();
         #[cfg(feature = "chaos")]
@@ -34,7 +34,7 @@ impl Execution {
     /// # Errors
     ///
     /// [`ResilienceError::Timeout`] or [`ResilienceError::DeadlineExceeded`] when the body took too long.
-    #[inline]
+    #[inline(always)]
     pub fn attempt_in_place<R>(&mut self, body: impl FnOnce() -> R) -> Result<R, ResilienceError> {
         self.begin_attempt();
         #[cfg(feature = "chaos")]
@@ -47,25 +47,38 @@ impl Execution {
         self.run_in_place(body)
     }
 
-    #[inline]
+    #[inline(always)]
     fn run_in_place<R>(&mut self, body: impl FnOnce() -> R) -> Result<R, ResilienceError> {
-        if self.policy.timeout.is_none() && self.cut_at() == Moment::NEVER {
-            self.stage = Stage::Running;
-            let out = body();
-            self.stage = Stage::Waiting;
-            return Ok(out);
-        }
-        let began = self.now();
-        let limit = self.limit_from(began);
-        let ambient = limit.map(|limit| Ambient::enter(began.saturating_add(limit)));
+        let timing = if self.is_unlimited() { None } else { Some(self.begin_timing()) };
         self.stage = Stage::Running;
         let out = body();
         self.stage = Stage::Waiting;
+        match timing {
+            None => Ok(out),
+            Some(timing) => self.end_timing(timing).map(|()| out),
+        }
+    }
+
+    /// Nothing cuts an attempt off.
+    #[inline(always)]
+    fn is_unlimited(&self) -> bool {
+        self.policy.timeout.is_none() && (self.quick || self.cut_at() == Moment::NEVER)
+    }
+
+    #[cold]
+    fn begin_timing(&self) -> Timing {
+        let began = self.now();
+        let limit = self.limit_from(began);
+        Timing { began, limit, ambient: limit.map(|limit| Ambient::enter(began.saturating_add(limit))) }
+    }
+
+    #[cold]
+    fn end_timing(&mut self, Timing { began, limit, ambient }: Timing) -> Result<(), ResilienceError> {
         drop(ambient);
         let took = self.now().since(began);
         match limit {
             Some(limit) if took > limit => Err(self.cut_off(limit, took)),
-            _ => Ok(out),
+            _ => Ok(()),
         }
     }
 
@@ -127,8 +140,16 @@ impl Execution {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn begin_attempt(&mut self) {
+        if self.quick {
+            self.attempts = 1;
+        } else {
+            self.begin_watched_attempt();
+        }
+    }
+
+    fn begin_watched_attempt(&mut self) {
         self.attempts = self.attempts.saturating_add(1);
         self.timer.disarm();
         self.timed_out = false;
@@ -138,7 +159,7 @@ impl Execution {
     }
 
     pub(super) fn limit_from(&self, now: Moment) -> Option<Duration> {
-        nearest_limit(&self.policy, self.cut_at(), now, self.queued)
+        nearest_limit(&self.policy, self.cut_at(), now, self.timer.time_queued())
     }
 
     /// The deadline, where the function can be cut off or refused at it. One that cannot keeps to it with its waits
@@ -151,10 +172,10 @@ impl Execution {
     /// The attempt passed `limit`: whose was it?
     #[cold]
     pub(super) fn cut_off(&mut self, limit: Duration, elapsed: Duration) -> ResilienceError {
-        self.timed_out = true;
+        (self.timed_out, self.quick) = (true, false);
         let operation = self.policy.operation;
         self.tell(|| EventKind::AttemptTimedOut { attempt: self.attempts, limit });
-        let queued = Duration::from_nanos(self.queued);
+        let queued = self.timer.time_queued();
         match self.policy.timeout {
             Some(timeout) if timeout <= limit.saturating_add(queued) => {
                 let elapsed = elapsed.saturating_add(queued);
@@ -170,10 +191,23 @@ impl Execution {
     }
 }
 
-/// The nearest limit of an attempt at `now`, which has waited for `queued` nanoseconds.
-pub(super) fn nearest_limit(policy: &Policy, deadline: Moment, now: Moment, queued: u64) -> Option<Duration> {
+/// An attempt on this thread that has a limit.
+#[derive(Debug)]
+struct Timing {
+    began: Moment,
+    limit: Option<Duration>,
+    ambient: Option<Ambient>,
+}
+
+/// The nearest limit of an attempt at `now`, which has waited for `queued` in a queue.
+pub(super) fn nearest_limit(
+    policy: &Policy,
+    deadline: Moment,
+    now: Moment,
+    queued: Duration,
+) -> Option<Duration> {
     let left = (deadline != Moment::NEVER).then(|| deadline.since(now));
-    let timeout = policy.timeout.map(|timeout| timeout.saturating_sub(Duration::from_nanos(queued)));
+    let timeout = policy.timeout.map(|timeout| timeout.saturating_sub(queued));
     match (timeout, left) {
         (Some(timeout), Some(left)) => Some(timeout.min(left)),
         (one, other) => one.or(other),
@@ -194,26 +228,27 @@ pin_project! {
 impl<F: Future> Future for Attempt<'_, F> {
     type Output = Result<F::Output, ResilienceError>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let call = &mut **this.call;
         #[cfg(feature = "chaos")]
-        if !call.chaos.is_over()
-            && let Err(instead) = std::task::ready!(call.poll_chaos(cx))
-        {
-            return Poll::Ready(Err(instead));
+        match call.poll_chaos(cx) {
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(instead)) => return Poll::Ready(Err(instead)),
+            Poll::Pending => return Poll::Pending,
         }
-        let cut_at = call.cut_at();
-        let ambient = (cut_at != Moment::NEVER).then(|| Ambient::enter(cut_at));
-        call.stage = Stage::Running;
-        let polled = this.body.poll(cx);
+        let polled = {
+            let _lent = call.begin_turn();
+            this.body.poll(cx)
+        };
         call.stage = Stage::Waiting;
-        drop(ambient);
         match polled {
             Poll::Ready(out) => Poll::Ready(Ok(out)),
-            Poll::Pending if call.policy.timeout.is_none() && cut_at == Moment::NEVER => Poll::Pending,
-            Poll::Pending => call.poll_limit(cx).map(Err),
+            Poll::Pending => match call.poll_limit(cx) {
+                Poll::Ready(late) => Poll::Ready(Err(late)),
+                Poll::Pending => Poll::Pending,
+            },
         }
     }
 }
@@ -237,6 +272,9 @@ impl Execution {
 
     /// Ready when the function's turn has come, or with the error in its place.
     fn poll_chaos(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), ResilienceError>> {
+        if self.chaos.is_over() {
+            return Poll::Ready(Ok(()));
+        }
         let limit = self.limit_from(self.now());
         let (operation, clock) = (self.policy.operation, &self.policy.context.clock);
         // A panic in here is the function's.
@@ -254,13 +292,29 @@ impl Execution {
 }
 
 impl Execution {
-    /// Ready with the error once the nearest limit has passed.
-    fn poll_limit(&mut self, cx: &mut TaskContext<'_>) -> Poll<ResilienceError> {
+    /// The body runs now; it sees the deadline it is under.
+    #[inline(always)]
+    fn begin_turn(&mut self) -> Option<Ambient> {
+        self.stage = Stage::Running;
+        if self.quick { None } else { self.lend_deadline() }
+    }
+
+    fn lend_deadline(&self) -> Option<Ambient> {
         let cut_at = self.cut_at();
-        let Self { timer, policy, queued, .. } = self;
+        (cut_at != Moment::NEVER).then(|| Ambient::enter(cut_at))
+    }
+
+    /// Ready with the error once the nearest limit has passed; never where there is none.
+    fn poll_limit(&mut self, cx: &mut TaskContext<'_>) -> Poll<ResilienceError> {
+        if self.is_unlimited() {
+            return Poll::Pending;
+        }
+        let cut_at = self.cut_at();
+        let Self { timer, policy, .. } = self;
+        let queued = timer.time_queued();
         let limit = timer.poll(cx, || {
             let now = if cut_at == Moment::NEVER { Moment::ZERO } else { policy.context.clock.now() };
-            nearest_limit(policy, cut_at, now, *queued).unwrap_or(Duration::MAX)
+            nearest_limit(policy, cut_at, now, queued).unwrap_or(Duration::MAX)
         });
         limit.map(|limit| self.cut_off(limit, limit))
     }

@@ -84,15 +84,23 @@ impl Execution {
     }
 
     /// Records how one attempt of a hedged call ended.
-    pub fn conclude<R>(
-        &mut self,
-        out: &Result<R, ResilienceError>,
-        judge: impl FnOnce(&R) -> Verdict,
-    ) -> Concluded {
-        let end = self.record(out, judge);
+    pub fn conclude(&mut self, verdict: Verdict) -> Concluded {
+        self.stage = Stage::Waiting;
+        let end = self.record_answer(verdict);
+        self.concluded(end)
+    }
+
+    /// [`Execution::conclude`], where the library itself answered.
+    pub fn conclude_refused(&mut self, refused: &ResilienceError) -> Concluded {
+        self.leave();
+        let end = self.record_error(refused);
+        self.concluded(end)
+    }
+
+    fn concluded(&mut self, end: End) -> Concluded {
         self.ended = Some(StopReason::Success);
         let hedge_in = match end {
-            End::Failed(Verdict { retry: true, hint, .. }) => Some(hint.unwrap_or_default()),
+            End::Failed(verdict) if verdict.retries() => Some(verdict.hint().unwrap_or_default()),
             _ => None,
         };
         Concluded { end, took: self.took(), hedge_in: hedge_in.filter(|wait| self.has_time_for(*wait)) }
@@ -104,11 +112,11 @@ impl Execution {
     }
 
     /// What follows from how the attempts of a hedged call ended; see [`Execution::settle`].
-    pub fn settle_hedged(&mut self, Concluded { end, took, .. }: Concluded) -> Option<Duration> {
+    pub fn settle_hedged(&mut self, Concluded { end, took, .. }: Concluded) -> bool {
         if let End::Succeeded = end {
             self.return_ticket(Outcome::Success, took);
             self.end(StopReason::Success);
-            return None;
+            return true;
         }
         self.go_on(end, took)
     }
@@ -195,9 +203,8 @@ impl<T> Answer for (Result<T, ResilienceError>, Concluded) {
         match self.1.end {
             End::Succeeded => Judged::Good,
             // Where one was refused, the next one would be as well.
-            End::Failed(Verdict { retry: true, .. }) | End::Refused { .. } => {
-                Judged::Bad { next_in: self.1.hedge_in }
-            }
+            End::Refused { .. } => Judged::Bad { next_in: self.1.hedge_in },
+            End::Failed(verdict) if verdict.retries() => Judged::Bad { next_in: self.1.hedge_in },
             End::Failed(_) | End::OutOfTime { .. } => Judged::Final,
         }
     }

@@ -7,9 +7,11 @@ mod hedged;
 #[cfg(feature = "stream")]
 pub(crate) mod stream;
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
+use std::mem;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 pub use attempt::Attempt;
@@ -18,13 +20,14 @@ use crate::breaker::Ticket;
 use crate::bulkhead::Place;
 use crate::clock::{Moment, nanos};
 use crate::error::{ErrorKind, ResilienceError};
-use crate::event::EventKind;
+use crate::event::{EventKind, attempts_are_traced};
 use crate::outcome::{Class, Outcome, Verdict};
 use crate::policy::Policy;
 use crate::reason::StopReason;
 use crate::retry::{self, BudgetCore, LONGEST_HINT, Retry};
 use crate::site::{PolicyRef, Site};
 use crate::timeout::{self, CrossesThreads, Timer};
+use crate::unusual::all_is_usual;
 
 /// One call of a guarded function. Dropping it, at any point, gives back whatever it holds.
 #[derive(Debug)]
@@ -43,11 +46,11 @@ pub struct Execution {
     deadline_is_own: bool,
     /// [`Moment::NEVER`] while nobody wants to know.
     attempt_began: Moment,
-    /// What the attempt under way waited in the bulkhead's queue, in nanoseconds.
-    queued: u64,
-    /// In nanoseconds.
+    /// The wait before the attempt under way, or before the next, in nanoseconds.
     last_delay: u64,
     timer: Timer,
+    /// Nothing but the breaker's and the budget's word is wanted of an attempt that succeeds.
+    quick: bool,
     stage: Stage,
     /// The last attempt was cut off, whatever its result was turned into.
     timed_out: bool,
@@ -128,6 +131,26 @@ impl Execution {
     /// Begins a call of the function at `site`.
     #[inline(always)]
     pub fn enter(site: &'static Site) -> Self {
+        if all_is_usual()
+            && let Some(policy) = site.kept()
+            && Self::is_plain(policy)
+        {
+            return match Self::quick_ticket(policy) {
+                Some(ticket) => Self::quick(PolicyRef::Lasting(policy), ticket),
+                None => Self::enter_shut(policy),
+            };
+        }
+        Self::enter_slowly(site)
+    }
+
+    /// Begins a call that only the breaker itself can say something about.
+    #[cold]
+    fn enter_shut(policy: &'static Policy) -> Self {
+        Self::new(PolicyRef::Lasting(policy), Moment::NEVER, false)
+    }
+
+    #[cold]
+    fn enter_slowly(site: &'static Site) -> Self {
         Self::begin(site.policy())
     }
 
@@ -137,9 +160,37 @@ impl Execution {
         Self::begin(PolicyRef::Scoped(Arc::new(policy)))
     }
 
-    /// Begins a call that follows `policy`.
+    /// Whether nothing but its breaker and its budget can matter to a call that begins now. The healthy path skips
+    /// every other layer then.
     #[inline(always)]
+    fn is_plain(policy: &Policy) -> bool {
+        policy.plain && !timeout::is_limited() && !attempts_are_traced()
+    }
+
+    /// What such a call begins with, unless its breaker has something to say.
+    #[inline(always)]
+    fn quick_ticket(policy: &Policy) -> Option<Option<Ticket>> {
+        match &policy.breaker {
+            None => Some(None),
+            Some(breaker) => breaker.acquire_quickly().map(Some),
+        }
+    }
+
+    #[inline(always)]
+    fn quick(policy: PolicyRef, ticket: Option<Ticket>) -> Self {
+        let mut call = Self::new(policy, Moment::NEVER, false);
+        (call.quick, call.asked, call.ticket) = (true, 1, ticket);
+        call
+    }
+
+    /// Begins a call that follows `policy`.
     pub(crate) fn begin(policy: PolicyRef) -> Self {
+        if Self::is_plain(&policy)
+            && !policy.context.is_watched()
+            && let Some(ticket) = Self::quick_ticket(&policy)
+        {
+            return Self::quick(policy, ticket);
+        }
         let around = timeout::current_deadline();
         let (deadline, deadline_is_own) = match policy.deadline {
             None if around == Moment::NEVER => (Moment::NEVER, false),
@@ -159,9 +210,9 @@ impl Execution {
             deadline,
             deadline_is_own,
             attempt_began: Moment::NEVER,
-            queued: 0,
             last_delay: 0,
             timer: Timer::default(),
+            quick: false,
             stage: Stage::Waiting,
             timed_out: false,
             paid: false,
@@ -185,6 +236,10 @@ impl Execution {
     /// The layer's refusal; the function must not be called.
     #[inline(always)]
     pub fn admit(&mut self) -> Result<(), ResilienceError> {
+        if self.quick { Ok(()) } else { self.ask_the_layers() }
+    }
+
+    fn ask_the_layers(&mut self) -> Result<(), ResilienceError> {
         if self.cut_at() != Moment::NEVER && self.now() >= self.deadline {
             return Err(self.deadline_exceeded());
         }
@@ -193,9 +248,25 @@ impl Execution {
             && self.ticket.is_none()
             && !(self.is_lane && self.policy.breaker_per_call)
         {
-            self.ticket = Some(breaker.acquire()?);
+            match breaker.acquire() {
+                Ok(ticket) => self.ticket = Some(ticket),
+                Err(refused) => {
+                    if self.is_refused_quietly() {
+                        self.ended = Some(StopReason::Refused);
+                    }
+                    return Err(refused);
+                }
+            }
         }
         Ok(())
+    }
+
+    /// Whether a refusal is the end of the call, and nobody wants to hear of it.
+    fn is_refused_quietly(&self) -> bool {
+        !self.paid
+            && !self.is_lane
+            && !self.policy.retry_on_open
+            && !self.policy.context.events.could_be_heard()
     }
 
     /// Runs one attempt of a sync body on a worker thread and waits for it until the nearest limit. A body that is
@@ -215,59 +286,56 @@ impl Execution {
         self.on_thread(body)
     }
 
-    /// Records how the attempt ended. `Some` is the wait before the next attempt; with `None` the call has ended
-    /// and `out` is its answer.
-    #[inline]
-    pub fn settle<R>(
-        &mut self,
-        out: &Result<R, ResilienceError>,
-        judge: impl FnOnce(&R) -> Verdict,
-    ) -> Option<Duration> {
+    /// The function has answered. What follows is somebody's rule about the answer.
+    #[inline(always)]
+    pub fn answered(&mut self) {
+        // The slot is free before the rule is asked.
         self.leave();
-        // Not by way of `record`: the healthy path carries no `End`.
-        let end = match out {
-            Ok(answer) => {
-                let verdict = self.judge(answer, judge);
-                if self.is_success(verdict) {
-                    self.succeeded();
-                    return None;
-                }
-                self.record_failure(verdict)
-            }
-            Err(error) => self.record_error(error),
-        };
+        self.stage = Stage::Judging;
+    }
+
+    /// Records what the answer means; true when the call has ended with it. Otherwise a pause is due, and then another
+    /// attempt.
+    #[inline(always)]
+    pub fn settle(&mut self, verdict: Verdict) -> bool {
+        self.stage = Stage::Waiting;
+        if self.quick && verdict.is_success() {
+            self.succeed_quickly();
+            return true;
+        }
+        self.settle_slowly(verdict)
+    }
+
+    #[inline(never)]
+    fn settle_slowly(&mut self, verdict: Verdict) -> bool {
+        let end = self.record_answer(verdict);
+        self.settle_end(end)
+    }
+
+    /// [`Execution::settle`], where the library itself answered.
+    #[cold]
+    pub fn settle_refused(&mut self, refused: &ResilienceError) -> bool {
+        if self.ended.is_some() {
+            return true;
+        }
+        self.leave();
+        let end = self.record_error(refused);
+        self.settle_end(end)
+    }
+
+    fn settle_end(&mut self, end: End) -> bool {
         let took = self.took();
         self.go_on(end, took)
     }
 
-    /// Tells the layers around the function how it went.
-    fn record<R>(&mut self, out: &Result<R, ResilienceError>, judge: impl FnOnce(&R) -> Verdict) -> End {
-        self.leave();
-        match out {
-            Ok(answer) => {
-                let verdict = self.judge(answer, judge);
-                if self.is_success(verdict) {
-                    self.succeeded();
-                    End::Succeeded
-                } else {
-                    self.record_failure(verdict)
-                }
-            }
-            Err(error) => self.record_error(error),
+    /// Tells the layers around the function what its answer means.
+    fn record_answer(&mut self, verdict: Verdict) -> End {
+        if verdict.is_success() && !self.timed_out {
+            self.succeeded();
+            End::Succeeded
+        } else {
+            self.record_failure(verdict)
         }
-    }
-
-    #[inline]
-    fn judge<R>(&mut self, answer: &R, judge: impl FnOnce(&R) -> Verdict) -> Verdict {
-        self.stage = Stage::Judging;
-        let verdict = judge(answer);
-        self.stage = Stage::Waiting;
-        verdict
-    }
-
-    #[inline]
-    fn is_success(&self, verdict: Verdict) -> bool {
-        verdict.outcome == Outcome::Success && !self.timed_out
     }
 
     /// The library itself answered.
@@ -283,29 +351,37 @@ impl Execution {
     }
 
     /// Waits before the next attempt. Dropped meanwhile, the call is over.
-    ///
-    /// It waits on the attempts' timer, so that a future that may retry is no larger for it.
-    pub fn pause(&mut self, delay: Duration) -> impl Future<Output = ()> {
-        self.timer.disarm();
-        let (mut yielded, at_once) = (false, delay.is_zero() || self.policy.context.clock.skip(delay));
-        poll_fn(move |cx| {
-            if !at_once {
-                return self.timer.poll(cx, || delay).map(drop);
-            }
-            if std::mem::replace(&mut yielded, true) {
-                return Poll::Ready(());
-            }
-            cx.waker().wake_by_ref();
-            Poll::Pending
-        })
+    #[inline]
+    pub fn pause(&mut self) -> Pause<'_> {
+        Pause { call: self, stage: Pausing::Begins }
     }
 
     /// Waits before the next attempt, on this thread.
-    pub fn pause_blocking(&mut self, delay: Duration) {
-        if !delay.is_zero() {
-            self.policy.context.clock.sleep_blocking(delay);
+    pub fn pause_blocking(&mut self) {
+        self.wait_blocking(Duration::from_nanos(self.last_delay));
+    }
+
+    /// Waits on this thread.
+    fn wait_blocking(&self, span: Duration) {
+        if !span.is_zero() {
+            self.policy.context.clock.sleep_blocking(span);
         }
     }
+
+    /// The call has ended and holds nothing that is to be given back: it may be forgotten, which costs less than to
+    /// drop it.
+    #[inline(always)]
+    pub fn is_spent(&self) -> bool {
+        #[cfg(feature = "chaos")]
+        if !self.chaos.is_idle() {
+            return false;
+        }
+        self.timer.is_idle() && self.ended.is_some() && matches!(self.policy, PolicyRef::Lasting(_))
+    }
+
+    /// What is left of the call goes.
+    #[cold]
+    pub fn end_call(self) {}
 
     /// Whether the fallback should answer; tells that it does.
     pub fn wants_fallback(&mut self) -> bool {
@@ -329,7 +405,21 @@ impl Execution {
         self.attempts
     }
 
+    /// What [`Execution::succeeded`] comes to where nobody measures or listens.
     #[inline(always)]
+    fn succeed_quickly(&mut self) {
+        self.ended = Some(StopReason::Success);
+        let policy = &*self.policy;
+        if let Some(budget) = &policy.budget {
+            budget.deposit(|| policy.context.clock.now());
+        }
+        if let Some(breaker) = &policy.breaker
+            && !breaker.counts_success_of(self.ticket)
+        {
+            self.return_ticket(Outcome::Success, None);
+        }
+    }
+
     fn succeeded(&mut self) {
         self.ended = Some(StopReason::Success);
         if let Some(budget) = &self.policy.budget {
@@ -346,7 +436,6 @@ impl Execution {
         }
     }
 
-    #[cold]
     fn tell_success(&mut self) {
         let (took, attempt, heard) = (self.took(), self.attempts, self.policy.context.events.heard());
         if heard {
@@ -362,22 +451,22 @@ impl Execution {
     /// An attempt ran and did not succeed.
     #[cold]
     fn record_failure(&mut self, verdict: Verdict) -> End {
-        let Verdict { outcome, retry, .. } = verdict;
         // A cut-off attempt whose error reads as a success by the author's rules is a failure still.
-        let outcome = if outcome == Outcome::Success { Outcome::Failure } else { outcome };
+        let verdict = if verdict.is_success() { Verdict::FAILURE.without_retry() } else { verdict };
+        let outcome = verdict.outcome();
         let took = self.took();
         let attempt = self.attempts;
         if outcome == Outcome::Ignored {
             self.tell(|| EventKind::AttemptIgnored { attempt });
         } else {
-            let class = if retry { Class::Transient } else { Class::Permanent };
+            let class = if verdict.retries() { Class::Transient } else { Class::Permanent };
             self.tell(|| EventKind::AttemptFailed { attempt, class, took });
         }
         if !self.policy.breaker_per_call {
             self.return_ticket(outcome, took);
         }
         self.sample(took, outcome == Outcome::Ignored && !self.timed_out);
-        End::Failed(Verdict { outcome, ..verdict })
+        End::Failed(verdict)
     }
 
     /// The deadline passed, before an attempt or in the middle of one.
@@ -399,7 +488,7 @@ impl Execution {
             self.return_ticket(Outcome::Ignored, None);
         }
         // What did not reach the target has cost it nothing.
-        if std::mem::take(&mut self.paid)
+        if mem::take(&mut self.paid)
             && let Some(budget) = &self.policy.budget
         {
             budget.refund();
@@ -409,14 +498,16 @@ impl Execution {
         End::Refused { kind, retry_after }
     }
 
-    /// The wait before another attempt; `None` when the call has ended.
-    #[cold]
-    fn go_on(&mut self, end: End, took: Option<Duration>) -> Option<Duration> {
+    /// Whether the call has ended; otherwise the wait before another attempt is known now.
+    fn go_on(&mut self, end: End, took: Option<Duration>) -> bool {
         let (outcome, next) = match end {
-            End::Succeeded => return None,
-            End::Failed(Verdict { outcome, retry, hint }) => {
-                let next = self.next_delay(retry, hint.max(self.open_time()));
-                (outcome, next.map(|delay| if self.is_shut_for(delay) { Duration::ZERO } else { delay }))
+            End::Succeeded => return true,
+            End::Failed(verdict) => {
+                let next = self.next_delay(verdict.retries(), verdict.hint().max(self.open_time()));
+                (
+                    verdict.outcome(),
+                    next.map(|delay| if self.is_shut_for(delay) { Duration::ZERO } else { delay }),
+                )
             }
             End::OutOfTime { cut_off } => {
                 let outcome = if cut_off { Outcome::Failure } else { Outcome::Ignored };
@@ -429,13 +520,13 @@ impl Execution {
             }
         };
         match next {
-            Ok(delay) => Some(self.try_again_after(delay)),
+            Ok(delay) => self.try_again_after(delay),
             Err(reason) => {
                 self.return_ticket(outcome, took);
                 self.end(reason);
-                None
             }
         }
+        self.ended.is_some()
     }
 
     /// Whether the breaker is going to refuse an attempt after `delay`: then that need not be waited for.
@@ -502,12 +593,12 @@ impl Execution {
         Ok(delay)
     }
 
-    fn try_again_after(&mut self, delay: Duration) -> Duration {
+    fn try_again_after(&mut self, delay: Duration) {
         self.last_delay = nanos(delay);
+        self.quick = false;
         self.timed_out = false;
         self.attempt_began = Moment::NEVER;
         self.tell(|| EventKind::RetryScheduled { attempt: self.attempts, delay });
-        delay
     }
 
     fn end(&mut self, reason: StopReason) {
@@ -517,7 +608,7 @@ impl Execution {
         }
     }
 
-    #[inline]
+    #[inline(never)]
     fn return_ticket(&mut self, outcome: Outcome, took: Option<Duration>) {
         if let Some(ticket) = self.ticket.take()
             && let Some(breaker) = &self.policy.breaker
@@ -578,6 +669,46 @@ pub struct Body<F>(F);
 impl<R, F: FnOnce() -> R> Body<F> {
     fn run(self) -> R {
         (self.0)()
+    }
+}
+
+/// The wait before another attempt.
+///
+/// It waits on the attempts' timer, so that a future that may retry is hardly larger for it.
+#[must_use = "futures do nothing unless awaited"]
+#[derive(Debug)]
+pub struct Pause<'c> {
+    call: &'c mut Execution,
+    stage: Pausing,
+}
+
+#[derive(Debug)]
+enum Pausing {
+    Begins,
+    Lets,
+    Waits,
+}
+
+impl Future for Pause<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { call, stage } = &mut *self;
+        let delay = Duration::from_nanos(call.last_delay);
+        match stage {
+            Pausing::Begins if delay.is_zero() || call.policy.context.clock.skip(delay) => {
+                *stage = Pausing::Lets;
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Pausing::Begins => {
+                *stage = Pausing::Waits;
+                call.timer.disarm();
+                call.timer.poll(cx, || delay).map(drop)
+            }
+            Pausing::Lets => Poll::Ready(()),
+            Pausing::Waits => call.timer.poll(cx, || delay).map(drop),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use pin_project_lite::pin_project;
 use super::{Execution, Stage};
 use crate::clock::{Moment, nanos};
 use crate::error::ResilienceError;
-use crate::outcome::{Outcome, Verdict};
+use crate::outcome::Verdict;
 use crate::timeout::Ambient;
 
 /// What the expansion knows about the items.
@@ -72,37 +72,33 @@ where
 {
     let mut call = enter();
     loop {
-        let delay = match first_item(&mut call, &mut body).await {
+        match first_item(&mut call, &mut body).await {
             Ok((Some(item), rest)) => {
                 let verdict = call.judge_item(&item, &rules.judge);
-                if verdict.outcome == Outcome::Success {
+                if verdict.is_success() {
                     return Flow::new(call, Some(item), Some(rest), rules);
                 }
-                let Some(delay) = call.settle(&Ok(()), |()| verdict) else {
+                if call.settle_item(verdict) {
                     let item = (rules.end)(&call, Ok(item));
                     return Flow::new(call, Some(item), Some(rest), rules);
-                };
-                delay
+                }
             }
             Ok((None, _)) => return Flow::new(call, None, None, rules),
             Err(limit) if rules.judges_limits && limit.is_timeout() => {
                 let item = (rules.end)(&call, Err(limit));
                 let verdict = call.judge_item(&item, &rules.judge);
-                let Some(delay) = call.settle(&Ok(()), |()| verdict) else {
+                if call.settle_item(verdict) {
                     return Flow::new(call, Some(item), None, rules);
-                };
-                delay
+                }
             }
             Err(refused) => {
-                let out = Err(refused);
-                let Some(delay) = call.settle(&out, |_| Verdict::FAILURE) else {
-                    let item = (rules.end)(&call, out);
+                if call.settle_refused(&refused) {
+                    let item = (rules.end)(&call, Err(refused));
                     return Flow::new(call, Some(item), None, rules);
-                };
-                delay
+                }
             }
-        };
-        call.pause(delay).await;
+        }
+        call.pause().await;
     }
 }
 
@@ -249,15 +245,15 @@ where
         let Some(rest) = &mut self.rest else { return Poll::Ready(None) };
         let Some(polled) = self.call.poll_item(rest.as_mut(), cx) else {
             self.rest = None;
-            let out = Err(self.call.passed_deadline());
-            self.call.settle(&out, |_| Verdict::FAILURE);
-            return Poll::Ready(Some((self.rules.end)(&self.call, out)));
+            let passed = self.call.passed_deadline();
+            self.call.settle_refused(&passed);
+            return Poll::Ready(Some((self.rules.end)(&self.call, Err(passed))));
         };
         let item = std::task::ready!(polled);
         match &item {
             Some(item) if self.call.ended.is_none() => {
                 let verdict = self.call.judge_item(item, &self.rules.judge);
-                if verdict.outcome != Outcome::Success {
+                if !verdict.is_success() {
                     self.verdict = verdict;
                 }
             }
@@ -283,6 +279,12 @@ impl Execution {
         let verdict = judge(item);
         self.stage = Stage::Waiting;
         verdict
+    }
+
+    /// Records what an item means, whose rule was asked before.
+    fn settle_item(&mut self, verdict: Verdict) -> bool {
+        self.leave();
+        self.settle(verdict)
     }
 
     /// When the items are cut off; a call that has ended lets the rest pass.
@@ -328,6 +330,6 @@ impl Execution {
         if let Some(took) = took {
             self.attempt_began = Moment::from_nanos(self.now().as_nanos().saturating_sub(nanos(took)));
         }
-        self.settle(&Ok(()), |()| Verdict { retry: false, ..verdict });
+        self.settle_item(verdict.without_retry());
     }
 }

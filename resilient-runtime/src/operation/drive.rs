@@ -16,7 +16,7 @@ pub(super) fn drive<T, E: From<ResilienceError> + 'static>(
     mut attempt: impl FnMut(&mut Execution) -> Attempted<T, E>,
 ) -> Result<T, E> {
     let out = loop {
-        let delay = {
+        {
             let out = 'attempt: {
                 if let Err(refused) = call.admit() {
                     break 'attempt Err(refused);
@@ -30,12 +30,18 @@ pub(super) fn drive<T, E: From<ResilienceError> + 'static>(
                 attempt(&mut call)
             };
             let out = judge.shown(out);
-            match call.settle(&out, |answer| judge.verdict(answer)) {
-                None => break out,
-                Some(delay) => delay,
+            let ended = match &out {
+                Ok(answer) => {
+                    call.answered();
+                    call.settle(judge.verdict(answer))
+                }
+                Err(refused) => call.settle_refused(refused),
+            };
+            if ended {
+                break out;
             }
-        };
-        call.pause_blocking(delay);
+        }
+        call.pause_blocking();
     };
     judge.end(call, out)
 }
@@ -59,15 +65,21 @@ pub(super) async fn drive_async<T, E: From<ResilienceError> + 'static, F: Future
     mut operation: impl FnMut() -> F,
 ) -> Result<T, E> {
     let out = loop {
-        let delay = {
+        {
             let out = attempted(&mut call, &mut operation).await;
             let out = judge.shown(out);
-            match call.settle(&out, |answer| judge.verdict(answer)) {
-                None => break out,
-                Some(delay) => delay,
+            let ended = match &out {
+                Ok(answer) => {
+                    call.answered();
+                    call.settle(judge.verdict(answer))
+                }
+                Err(refused) => call.settle_refused(refused),
+            };
+            if ended {
+                break out;
             }
-        };
-        call.pause(delay).await;
+        }
+        call.pause().await;
     };
     judge.end(call, out)
 }
@@ -80,21 +92,26 @@ pub(super) async fn drive_hedged<T, E: From<ResilienceError> + 'static, F: Futur
 ) -> Result<T, E> {
     let operation = &operation;
     let out = loop {
-        let delay = {
+        {
             let lane = |lane| async move {
                 let mut call: Execution = lane;
                 let out = attempted(&mut call, operation).await;
                 let out = judge.shown(out);
-                let concluded = call.conclude(&out, |answer| judge.verdict(answer));
+                let concluded = match &out {
+                    Ok(answer) => {
+                        call.answered();
+                        call.conclude(judge.verdict(answer))
+                    }
+                    Err(refused) => call.conclude_refused(refused),
+                };
                 (out, concluded)
             };
             let (out, concluded) = call.hedge(lane).await;
-            match call.settle_hedged(concluded) {
-                None => break out,
-                Some(delay) => delay,
+            if call.settle_hedged(concluded) {
+                break out;
             }
-        };
-        call.pause(delay).await;
+        }
+        call.pause().await;
     };
     judge.end(call, out)
 }

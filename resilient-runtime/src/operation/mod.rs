@@ -113,7 +113,7 @@ impl Parts {
         let health = service.clone().map(|(name, config)| runtime.service(name, config));
         let breaker = breaker.as_ref().map(CircuitBreaker::shared);
         let times_calls = breaker.as_ref().is_some_and(|breaker| breaker.times_calls());
-        Policy {
+        let policy = Policy {
             operation,
             context: Arc::clone(runtime.context()),
             // The error of every call can say so.
@@ -130,8 +130,10 @@ impl Parts {
             bulkhead: bulkhead.as_ref().map(Bulkhead::shared),
             families: None,
             measures: health.is_some() || times_calls,
+            plain: false,
             health,
-        }
+        };
+        policy.completed()
     }
 }
 

@@ -32,6 +32,7 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, Whole, plain};
 use crate::timeout::TimeoutMode;
 use crate::timeout::pool::{MAX_WORKERS, Pool};
+use crate::unusual::Unusual;
 
 static PROCESS: plain::Lazy<Runtime> =
     plain::Lazy::new(|| Runtime::new(Context::system(), Origins::default(), true));
@@ -128,14 +129,13 @@ impl Runtime {
 
     /// Makes this the thread's runtime until dropped.
     pub(crate) fn enter(&self) -> Entered {
-        SCOPES.fetch_add(1, Ordering::Relaxed);
-        Entered { around: SCOPE.replace(Some(self.clone())) }
+        Entered { _scope: Self::announce(), around: SCOPE.replace(Some(self.clone())) }
     }
 
     /// Keeps the healthy path from overlooking a scope while some thread may be in it.
     pub(crate) fn announce() -> Announced {
         SCOPES.fetch_add(1, Ordering::Relaxed);
-        Announced
+        Announced { _unusual: Unusual::begins() }
     }
 
     pub(crate) fn context(&self) -> &Arc<Context> {
@@ -237,10 +237,11 @@ impl Runtime {
             timeout,
             bulkhead,
             measures: health.is_some() || times_calls,
+            plain: false,
             health,
             families: families.into_some(),
         };
-        (policy, reports)
+        (policy.completed(), reports)
     }
 
     fn resolve(&self, asking: &Asking<'_>) -> Resolved {
@@ -563,20 +564,21 @@ pub(crate) type Report = (&'static str, String);
 /// A thread's stay in a runtime.
 #[derive(Debug)]
 pub(crate) struct Entered {
+    _scope: Announced,
     around: Option<Runtime>,
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        let left = SCOPE.replace(self.around.take());
-        SCOPES.fetch_sub(1, Ordering::Relaxed);
-        drop(left);
+        drop(SCOPE.replace(self.around.take()));
     }
 }
 
 /// See [`Runtime::announce`].
 #[derive(Debug)]
-pub(crate) struct Announced;
+pub(crate) struct Announced {
+    _unusual: Unusual,
+}
 
 impl Drop for Announced {
     fn drop(&mut self) {

@@ -18,6 +18,13 @@ struct Lent {
     to: Option<Id>,
 }
 
+/// Whether a limited call may be around this code.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "one comparison on the healthy path")]
+pub(crate) fn is_limited() -> bool {
+    CURRENT.with(|lent| lent.get().at) != Moment::NEVER
+}
+
 /// [`Moment::NEVER`] outside every limited call.
 #[inline]
 pub(crate) fn current() -> Moment {

@@ -4,7 +4,7 @@ mod ambient;
 pub(crate) mod pool;
 mod timer;
 
-pub(crate) use ambient::{Ambient, current as current_deadline};
+pub(crate) use ambient::{Ambient, current as current_deadline, is_limited};
 pub(crate) use timer::Timer;
 
 /// How a function's `timeout` is kept.

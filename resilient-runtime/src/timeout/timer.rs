@@ -13,16 +13,24 @@ use tokio::time::Sleep;
 pub(crate) struct Timer(Option<Pin<Box<Armed>>>);
 
 pin_project! {
-    #[derive(Debug)]
+    #[derive(Debug, Default)]
     struct Armed {
         #[pin]
-        sleep: Sleep,
+        sleep: Option<Sleep>,
         // What it was armed for; `None` until the attempt under way is found waiting.
         limit: Option<Duration>,
+        // What the attempt under way waited in a queue.
+        queued: Duration,
     }
 }
 
 impl Timer {
+    /// Nothing was ever waited for.
+    #[inline]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// A new attempt begins: the next poll arms it anew.
     #[inline]
     pub(crate) fn disarm(&mut self) {
@@ -31,30 +39,43 @@ impl Timer {
         }
     }
 
+    /// A new attempt begins, which has not waited in a queue yet.
+    #[inline]
+    pub(crate) fn begin(&mut self) {
+        if let Some(armed) = &mut self.0 {
+            let armed = armed.as_mut().project();
+            (*armed.limit, *armed.queued) = (None, Duration::ZERO);
+        }
+    }
+
+    /// The attempt under way has waited in a queue.
+    pub(crate) fn queued(&mut self, span: Duration) {
+        *self.0.get_or_insert_default().as_mut().project().queued = span;
+    }
+
+    /// How long the attempt under way waited in a queue.
+    pub(crate) fn time_queued(&self) -> Duration {
+        self.0.as_ref().map_or(Duration::ZERO, |armed| armed.queued)
+    }
+
     /// Ready with the limit once so much time has passed since it was armed; `limit` is asked for then.
     ///
     /// # Panics
     ///
     /// Outside a tokio runtime with time enabled.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, limit: impl FnOnce() -> Duration) -> Poll<Duration> {
-        let (mut sleep, limit) = match &mut self.0 {
-            Some(armed) => {
-                let mut armed = armed.as_mut().project();
-                let limit = armed.limit.get_or_insert_with(|| {
-                    let limit = limit();
-                    armed.sleep.as_mut().reset(crate::clock::tokio_after(limit));
-                    limit
-                });
-                (armed.sleep, *limit)
+        let mut armed = self.0.get_or_insert_default().as_mut().project();
+        let limit = *armed.limit.get_or_insert_with(|| {
+            let limit = limit();
+            match armed.sleep.as_mut().as_pin_mut() {
+                Some(sleep) => sleep.reset(crate::clock::tokio_after(limit)),
+                None => armed.sleep.set(Some(tokio::time::sleep(limit))),
             }
-            empty => {
-                let limit = limit();
-                let armed = Armed { sleep: tokio::time::sleep(limit), limit: Some(limit) };
-                (empty.insert(Box::pin(armed)).as_mut().project().sleep, limit)
-            }
-        };
+            limit
+        });
         // A body that has used up the task's cooperative budget must not keep the timer from being seen.
-        let unconstrained = tokio::task::unconstrained(sleep.as_mut());
+        let Some(sleep) = armed.sleep.as_pin_mut() else { return Poll::Pending };
+        let unconstrained = tokio::task::unconstrained(sleep);
         std::pin::pin!(unconstrained).poll(cx).map(|()| limit)
     }
 }
