@@ -10,6 +10,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
+use crate::tick;
+
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Condvar, Mutex, Whole};
 
@@ -76,6 +78,8 @@ pub(crate) enum Clock {
     System {
         /// The reading that counts as zero.
         origin: Instant,
+        /// Not before it.
+        ticks: Option<tick::Origin>,
     },
     /// A clock that a test moves.
     Test(TestClock),
@@ -84,21 +88,35 @@ pub(crate) enum Clock {
 impl Clock {
     /// The system's clock, beginning now.
     pub(crate) fn system() -> Self {
-        Self::System { origin: Instant::now() }
+        let origin = Instant::now();
+        Self::System { origin, ticks: tick::Origin::now() }
     }
 
     /// The present moment.
     pub(crate) fn now(&self) -> Moment {
         match self {
-            Self::System { origin } => Moment(nanos(Instant::now().saturating_duration_since(*origin))),
+            Self::System { origin, .. } => Moment(nanos(Instant::now().saturating_duration_since(*origin))),
             Self::Test(clock) => clock.moment(),
         }
+    }
+
+    /// The present moment, if it may be `until` or later. Else the kernel's last tick will do, which is past, by a few
+    /// milliseconds at most, and costs a fourth.
+    #[inline]
+    pub(crate) fn before(&self, until: Moment) -> Moment {
+        if let Self::System { ticks: Some(ticks), .. } = self
+            && let Some(tick) = ticks.elapsed().map(Moment)
+            && tick.saturating_add(tick::LONGEST) < until
+        {
+            return tick;
+        }
+        self.now()
     }
 
     /// Whether both say the same moment at any time.
     pub(crate) fn is(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::System { origin }, Self::System { origin: other }) => origin == other,
+            (Self::System { origin, .. }, Self::System { origin: other, .. }) => origin == other,
             (Self::Test(clock), Self::Test(other)) => Arc::ptr_eq(&clock.offset, &other.offset),
             _ => false,
         }

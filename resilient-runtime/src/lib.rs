@@ -44,6 +44,7 @@ mod skipped;
 mod sync;
 mod telemetry;
 pub mod testing;
+mod tick;
 mod timeout;
 mod unusual;
 #[cfg(feature = "reload")]

@@ -109,8 +109,8 @@ impl Breaker {
     fn acquire_slowly(&self) -> Result<Ticket, ResilienceError> {
         let gate = self.gate.word.load(Ordering::Acquire);
         if gate & OPEN != 0 {
-            let now = self.context.clock.now();
             let until = Moment::from_nanos(self.gate.open_until.load(Ordering::Acquire));
+            let now = self.context.clock.before(until);
             let reason = unpack(self.gate.open_reason.load(Ordering::Acquire));
             // The three words belong together only if the gate has not moved meanwhile.
             if now < until && self.gate.word.load(Ordering::Acquire) == gate {
