@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-use crate::tick;
+use crate::tick::{LONGEST_TICK, TickOrigin};
 
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Condvar, Mutex, Whole};
@@ -79,7 +79,7 @@ pub(crate) enum Clock {
         /// The reading that counts as zero.
         origin: Instant,
         /// Not before it.
-        ticks: Option<tick::Origin>,
+        ticks: Option<TickOrigin>,
     },
     /// A clock that a test moves.
     Test(TestClock),
@@ -89,7 +89,7 @@ impl Clock {
     /// The system's clock, beginning now.
     pub(crate) fn system() -> Self {
         let origin = Instant::now();
-        Self::System { origin, ticks: tick::Origin::now() }
+        Self::System { origin, ticks: TickOrigin::now() }
     }
 
     /// The present moment.
@@ -106,7 +106,7 @@ impl Clock {
     pub(crate) fn before(&self, until: Moment) -> Moment {
         if let Self::System { ticks: Some(ticks), .. } = self
             && let Some(tick) = ticks.elapsed().map(Moment)
-            && tick.saturating_add(tick::LONGEST) < until
+            && tick.saturating_add(LONGEST_TICK) < until
         {
             return tick;
         }

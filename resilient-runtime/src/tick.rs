@@ -4,14 +4,14 @@
 use std::time::Duration;
 
 /// The longest a tick is, with room to spare: 10 ms where the kernel is built for 100 ticks a second, the fewest.
-pub(crate) const LONGEST: Duration = Duration::from_millis(25);
+pub(crate) const LONGEST_TICK: Duration = Duration::from_millis(25);
 
 /// A reading that counts as zero. There is none where the system keeps no such clock, or where tokio's time may be
 /// paused: then only tokio knows what time it is.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Origin(u64);
+pub(crate) struct TickOrigin(u64);
 
-impl Origin {
+impl TickOrigin {
     /// Beginning now.
     pub(crate) fn now() -> Option<Self> {
         if time_may_be_paused() { None } else { imp::exactly().map(Self) }
@@ -110,7 +110,7 @@ mod tests {
             assert!(tick <= after, "{tick:?} {after:?}");
             // This thread may have been put to sleep between the readings, but for so long a thousand times?
             let behind = Duration::from_nanos(before.unwrap_or(0).saturating_sub(tick.unwrap_or(0)));
-            assert!(behind <= LONGEST, "{behind:?}");
+            assert!(behind <= LONGEST_TICK, "{behind:?}");
         }
     }
 
@@ -118,6 +118,6 @@ mod tests {
     fn no_tick_is_read_where_a_test_may_pause_the_time() {
         // These tests are built with tokio's `test-util`.
         assert!(time_may_be_paused());
-        assert!(Origin::now().is_none());
+        assert!(TickOrigin::now().is_none());
     }
 }

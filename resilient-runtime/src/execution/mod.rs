@@ -240,7 +240,8 @@ impl Execution {
     }
 
     fn ask_the_layers(&mut self) -> Result<(), ResilienceError> {
-        if self.cut_at() != Moment::NEVER && self.policy.context.clock.before(self.deadline) >= self.deadline {
+        if self.cut_at() != Moment::NEVER && self.policy.context.clock.before(self.deadline) >= self.deadline
+        {
             return Err(self.deadline_exceeded());
         }
         self.asked = self.asked.saturating_add(1);
