@@ -22,6 +22,9 @@ mod event;
 mod execution;
 mod fallback_chain;
 mod family;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod health;
 mod hedge;
 mod hedging;

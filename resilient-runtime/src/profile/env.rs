@@ -79,6 +79,14 @@ impl Environment {
         Self { pairs, problems: Vec::new() }
     }
 
+    /// What a `.env` file says, and nothing else.
+    #[cfg(fuzzing)]
+    pub(super) fn from_dotenv(content: &[u8]) -> Self {
+        let mut environment = Self { pairs: Vec::new(), problems: Vec::new() };
+        environment.add_dotenv(content);
+        environment
+    }
+
     /// Lines of a `.env` file. A line that cannot be read is reported by its number: its content may be a secret.
     fn add_dotenv(&mut self, content: &[u8]) {
         let content = content.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(content);

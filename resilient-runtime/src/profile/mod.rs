@@ -15,6 +15,8 @@ mod duration;
 mod env;
 mod explain;
 mod file;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod param;
 mod problem;
 mod resolve;

@@ -123,7 +123,12 @@ fn content(path: &Path) -> Result<String, String> {
 }
 
 /// Reads a file's text. Pure: no file, no clock.
-fn parse(text: &str, path: &Arc<str>, profiles: &Profiles, operations: &[&str]) -> (FileSaid, Vec<Problem>) {
+pub(super) fn parse(
+    text: &str,
+    path: &Arc<str>,
+    profiles: &Profiles,
+    operations: &[&str],
+) -> (FileSaid, Vec<Problem>) {
     let mut reader = Reader { text, path, problems: Vec::new() };
     let (table, mistakes) = DeTable::parse_recoverable(text);
     if !mistakes.is_empty() {
