@@ -1,5 +1,6 @@
 //! One of a kind per key: a breaker for each tenant, a limiter for each host. Bounded, because keys come with requests.
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -28,41 +29,55 @@ pub(crate) struct Family<T: Shared> {
     context: Arc<Context>,
     /// Of long keys. Whoever chooses keys does not know it.
     digests: [RandomState; 2],
-    guarded: Mutex<Guarded<T>>,
+    guarded: Mutex<Guarded<T::Config>>,
 }
 
 #[derive(Debug)]
-struct Guarded<T: Shared> {
-    config: T::Config,
-    members: LruCache<Box<str>, Member<T>>,
+struct Guarded<C> {
+    config: C,
+    members: Members,
 }
 
+/// Of one kind, but the same map to the compiler as that of every other kind.
 #[derive(Debug)]
-struct Member<T> {
-    shared: Arc<T>,
+struct Members(LruCache<Box<str>, Member>);
+
+struct Member {
+    shared: Arc<dyn Kept>,
     used: Moment,
+}
+
+trait Kept: Any + Send + Sync {
+    fn is_at_rest(&self) -> bool;
+}
+
+impl<T: Shared> Kept for T {
+    fn is_at_rest(&self) -> bool {
+        Shared::is_at_rest(self)
+    }
+}
+
+fn as_kind<T: Shared>(kept: Arc<dyn Kept>) -> Arc<T> {
+    let any: Arc<dyn Any + Send + Sync> = kept;
+    any.downcast().unwrap_or_else(|_| unreachable!("a family has members of one kind"))
 }
 
 impl<T: Shared> Family<T> {
     /// The member of that key, made if there is none.
     pub(crate) fn member(&self, key: &str) -> Arc<T> {
         let now = self.context.clock.now();
-        let key = self.bounded(key);
+        let key = bounded(key, &self.digests);
         let mut forgotten = Vec::new();
         let shared = {
             let mut guarded = self.lock();
-            guarded.forget_idle(now, &mut forgotten);
-            if let Some(member) = guarded.members.get_mut(&*key) {
-                member.used = now;
-                Arc::clone(&member.shared)
+            guarded.members.forget_idle(now, &mut forgotten);
+            if let Some(kept) = guarded.members.get(&key, now) {
+                as_kind(kept)
             } else {
                 let config = guarded.config.clone();
                 let shared = Arc::new(T::make(self.name, config, Arc::clone(&self.context)));
-                let member = Member { shared: Arc::clone(&shared), used: now };
-                guarded.members.put(key.into(), member);
-                if guarded.members.len() > MOST_KEYS {
-                    guarded.forget_one(&mut forgotten);
-                }
+                let member = Member { shared: Arc::<T>::clone(&shared), used: now };
+                guarded.members.add(key.into(), member, &mut forgotten);
                 shared
             }
         };
@@ -75,62 +90,92 @@ impl<T: Shared> Family<T> {
         let now = self.context.clock.now();
         let mut forgotten = Vec::new();
         let mut guarded = self.lock();
-        guarded.forget_idle(now, &mut forgotten);
-        let members = guarded.members.iter().map(|(key, member)| (key.clone(), Arc::clone(&member.shared)));
-        let members = members.collect();
+        guarded.members.forget_idle(now, &mut forgotten);
+        let members = guarded.members.all();
         drop(guarded);
-        members
+        members.into_iter().map(|(key, kept)| (key, as_kind(kept))).collect()
     }
 
-    fn bounded<'k>(&self, key: &'k str) -> Cow<'k, str> {
-        if key.len() <= LONGEST_KEY {
-            return Cow::Borrowed(key);
-        }
-        let [one, other] = self.digests.each_ref().map(|digest| digest.hash_one(key));
-        let beginning: String = key.chars().take(LONGEST_KEY / 8).collect();
-        Cow::Owned(format!("{beginning}..{one:016x}{other:016x}"))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Guarded<T>> {
+    fn lock(&self) -> MutexGuard<'_, Guarded<T::Config>> {
         self.guarded.lock().whole()
     }
 }
 
-impl<T: Shared> Guarded<T> {
+fn bounded<'k>(key: &'k str, digests: &[RandomState; 2]) -> Cow<'k, str> {
+    if key.len() <= LONGEST_KEY {
+        return Cow::Borrowed(key);
+    }
+    let [one, other] = digests.each_ref().map(|digest| digest.hash_one(key));
+    let beginning: String = key.chars().take(LONGEST_KEY / 8).collect();
+    Cow::Owned(format!("{beginning}..{one:016x}{other:016x}"))
+}
+
+impl Members {
+    fn get(&mut self, key: &str, now: Moment) -> Option<Arc<dyn Kept>> {
+        let member = self.0.get_mut(key)?;
+        member.used = now;
+        Some(Arc::clone(&member.shared))
+    }
+
+    fn add(&mut self, key: Box<str>, member: Member, forgotten: &mut Vec<Member>) {
+        self.0.put(key, member);
+        if self.0.len() > MOST_KEYS {
+            self.forget_one(forgotten);
+        }
+    }
+
+    /// The last used first.
+    fn all(&self) -> Vec<(Box<str>, Arc<dyn Kept>)> {
+        self.0.iter().map(|(key, member)| (key.clone(), Arc::clone(&member.shared))).collect()
+    }
+
     /// What is forgotten is dropped by the caller, without the lock.
-    fn forget_idle(&mut self, now: Moment, forgotten: &mut Vec<(Box<str>, Member<T>)>) {
+    fn forget_idle(&mut self, now: Moment, forgotten: &mut Vec<Member>) {
         for _ in 0..MOST_PASSED_OVER {
-            match self.members.peek_lru() {
+            match self.0.peek_lru() {
                 Some((_, member)) if now.since(member.used) < LONGEST_IDLE => return,
                 Some((_, member)) if member.is_in_use() => self.pass_over(now),
-                _ => forgotten.extend(self.members.pop_lru()),
+                _ => self.forget_last(forgotten),
             }
         }
     }
 
     /// Makes room for another. A member in use, or one that would lose what it knows, is not forgotten while another
     /// can be found.
-    fn forget_one(&mut self, forgotten: &mut Vec<(Box<str>, Member<T>)>) {
+    fn forget_one(&mut self, forgotten: &mut Vec<Member>) {
         for _ in 0..MOST_PASSED_OVER {
-            match self.members.peek_lru() {
+            match self.0.peek_lru() {
                 Some((_, member)) if member.is_in_use() || !member.shared.is_at_rest() => {
                     self.pass_over(member.used);
                 }
                 _ => break,
             }
         }
-        forgotten.extend(self.members.pop_lru());
+        self.forget_last(forgotten);
+    }
+
+    fn forget_last(&mut self, forgotten: &mut Vec<Member>) {
+        forgotten.extend(self.0.pop_lru().map(|(_, member)| member));
     }
 
     /// The one not used for longest goes to the others' end of the queue.
     fn pass_over(&mut self, used: Moment) {
-        if let Some((key, member)) = self.members.pop_lru() {
-            self.members.put(key, Member { used, ..member });
+        if let Some((key, member)) = self.0.pop_lru() {
+            self.0.put(key, Member { used, ..member });
         }
+    }
+
+    /// All of them, the one not used for longest first.
+    fn take(&mut self) -> Vec<Member> {
+        let mut taken = Vec::with_capacity(self.0.len());
+        while !self.0.is_empty() {
+            self.forget_last(&mut taken);
+        }
+        taken
     }
 }
 
-impl<T> Member<T> {
+impl Member {
     /// Some call or handle has it.
     fn is_in_use(&self) -> bool {
         Arc::strong_count(&self.shared) > 1
@@ -144,30 +189,30 @@ impl<T: Shared> Shared for Family<T> {
 
     fn make(name: &'static str, config: T::Config, context: Arc<Context>) -> Self {
         // Bounded by `member`: one that is told its bound makes room for all of it at once.
-        let members = LruCache::unbounded();
+        let members = Members(LruCache::unbounded());
         let guarded = Mutex::new(Guarded { config, members });
         Self { name, context, digests: [RandomState::new(), RandomState::new()], guarded }
     }
 
     fn reconfigure(&self, config: T::Config) {
-        let members: Vec<_> = {
+        let members = {
             let mut guarded = self.lock();
             guarded.config = config.clone();
-            guarded.members.iter().map(|(_, member)| Arc::clone(&member.shared)).collect()
+            guarded.members.all()
         };
-        for member in members {
-            member.reconfigure(config.clone());
+        for (_, kept) in members {
+            as_kind::<T>(kept).reconfigure(config.clone());
         }
     }
 
     fn accommodate(&self, config: &T::Config) {
-        let members: Vec<_> = {
+        let members = {
             let mut guarded = self.lock();
             T::widen(&mut guarded.config, config);
-            guarded.members.iter().map(|(_, member)| Arc::clone(&member.shared)).collect()
+            guarded.members.all()
         };
-        for member in members {
-            member.accommodate(config);
+        for (_, kept) in members {
+            as_kind::<T>(kept).accommodate(config);
         }
     }
 
@@ -177,18 +222,15 @@ impl<T: Shared> Shared for Family<T> {
 
     /// Results of calls under way are stale.
     fn reset(&self, config: Option<T::Config>) {
-        let mut forgotten = Vec::new();
-        {
+        let forgotten = {
             let mut guarded = self.lock();
             if let Some(config) = config {
                 guarded.config = config;
             }
-            while let Some(member) = guarded.members.pop_lru() {
-                forgotten.push(member);
-            }
-        }
-        for (_, member) in forgotten {
-            member.shared.reset(None);
+            guarded.members.take()
+        };
+        for member in forgotten {
+            as_kind::<T>(member.shared).reset(None);
         }
     }
 

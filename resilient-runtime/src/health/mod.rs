@@ -91,15 +91,10 @@ pub struct WorkerThreads {
 
 impl ResilienceHealth {
     pub(crate) fn of(runtime: &Runtime) -> Self {
-        let circuit_breakers: BTreeMap<_, _> =
-            runtime.breakers().iter().map(|breaker| (breaker.name(), breaker.snapshot())).collect();
-        let services: BTreeMap<_, _> =
-            runtime.services().iter().map(|service| (service.name(), service.metrics())).collect();
-        let keyed_circuit_breakers: BTreeMap<_, _> = runtime
-            .keyed_breaker_families()
-            .iter()
-            .map(|(name, family)| (*name, KeyedBreakers::of(family)))
-            .collect();
+        let circuit_breakers = by_name(&runtime.breakers(), |it| (it.name(), it.snapshot()));
+        let services = by_name(&runtime.services(), |it| (it.name(), it.metrics()));
+        let keyed_circuit_breakers =
+            by_name(&runtime.keyed_breaker_families(), |(name, family)| (*name, KeyedBreakers::of(family)));
         let refuses = |snapshot: &&BreakerSnapshot| matches!(snapshot.state, State::Open | State::ForcedOpen);
         let falters = |snapshot: &&BreakerSnapshot| snapshot.state == State::HalfOpen || snapshot.failing;
         let open: Vec<_> = circuit_breakers.values().filter(refuses).collect();
@@ -127,8 +122,8 @@ impl ResilienceHealth {
             overall_failure_rate: if total == 0 { 0.0 } else { failed as f64 / total as f64 },
             circuit_breakers,
             keyed_circuit_breakers,
-            bulkheads: runtime.bulkheads().iter().map(|it| (it.name(), it.snapshot())).collect(),
-            rate_limiters: runtime.rate_limiters().iter().map(|it| (it.name(), it.snapshot())).collect(),
+            bulkheads: by_name(&runtime.bulkheads(), |it| (it.name(), it.snapshot())),
+            rate_limiters: by_name(&runtime.rate_limiters(), |it| (it.name(), it.snapshot())),
             services,
             operations: sites().count(),
             workers: WorkerThreads { active: WORKERS.active(), idle: WORKERS.idle(), stuck: WORKERS.stuck() },
@@ -141,4 +136,13 @@ impl ResilienceHealth {
         // Names and numbers: nothing in it can fail to serialise.
         serde_json::to_string(self).unwrap_or_default()
     }
+}
+
+/// One by one: what collects brings a sort of its own for each kind of value, in every build of a user.
+fn by_name<T, S>(all: &[T], shown: fn(&T) -> (&'static str, S)) -> BTreeMap<&'static str, S> {
+    let mut by_name = BTreeMap::new();
+    for (name, state) in all.iter().map(shown) {
+        by_name.insert(name, state);
+    }
+    by_name
 }

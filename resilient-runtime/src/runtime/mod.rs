@@ -9,7 +9,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 pub(crate) use origins::{Origins, Understood};
-use parts::{Asked, BREAKERS, BUDGETS, BULKHEADS, Kind, Parts, RATE_LIMITERS, location};
+use parts::{
+    Asked, BREAKERS, BUDGETS, BULKHEADS, Kind, NameOf, Parts, RATE_LIMITERS, location, named, owner,
+};
 pub(crate) use surroundings::Surroundings;
 
 use crate::breaker::Breaker;
@@ -376,14 +378,21 @@ impl Runtime {
 
     fn named<T: Shared, C>(&self, registry: &Registry<T>, kind: &Kind<C>, name: &str) -> Option<Arc<T>> {
         registry.get(name).or_else(|| {
-            sites().filter(|site| kind.name(site) == Some(name)).for_each(|site| drop(self.policy_of(site)));
+            self.make_policies(kind.name_of, Some(name));
             registry.get(name)
         })
     }
 
     fn all<T: Shared, C>(&self, registry: &Registry<T>, kind: &Kind<C>) -> Vec<(&'static str, Arc<T>)> {
-        sites().filter(|site| kind.name(site).is_some()).for_each(|site| drop(self.policy_of(site)));
+        self.make_policies(kind.name_of, None);
         registry.all()
+    }
+
+    /// Of the functions that name a part so, or at all: what they share exists then.
+    fn make_policies(&self, name_of: NameOf, wanted: Option<&str>) {
+        named(name_of)
+            .filter(|(_, name)| wanted.is_none_or(|wanted| wanted == *name))
+            .for_each(|(site, _)| drop(self.policy_of(site)));
     }
 
     pub(crate) fn explain(&self, asking: &Asking<'_>) -> Explanation {
@@ -426,7 +435,7 @@ impl Runtime {
         resolved: &Resolved,
     ) -> Option<String> {
         let name = (kind.name_of)(asking.spec, asking.operation)?;
-        let owner = kind.owner(name, asking)?.asking();
+        let owner = owner(kind.name_of, name, asking)?.asking();
         let in_force = (kind.config_of)(owner.spec, &self.resolve(&owner));
         let differences = T::differences(&in_force, &(kind.config_of)(asking.spec, resolved));
         (!differences.is_empty()).then(|| {

@@ -13,9 +13,11 @@ use crate::registry::{Disagreement, Origin, Registry, Shared};
 use crate::retry::Budget;
 use crate::site::{Asking, Site, Spec, sites};
 
+pub(super) type NameOf = fn(&Spec, &'static str) -> Option<&'static str>;
+
 /// One kind of shared part: which of them a function names, and what it asks of it.
 pub(super) struct Kind<C> {
-    pub(super) name_of: fn(&Spec, &'static str) -> Option<&'static str>,
+    pub(super) name_of: NameOf,
     pub(super) config_of: fn(&Spec, &Resolved) -> C,
 }
 
@@ -28,19 +30,19 @@ pub(super) const BULKHEADS: Kind<BulkheadConfig> =
 pub(super) const BUDGETS: Kind<Budget> =
     Kind { name_of: Spec::budget_name_of, config_of: |_, resolved| resolved.budget };
 
-impl<C> Kind<C> {
-    pub(super) fn name(&self, site: &'static Site) -> Option<&'static str> {
-        (self.name_of)(site.spec(), site.operation())
-    }
+/// The functions that name such a part, with the name.
+pub(super) fn named(name_of: NameOf) -> impl Iterator<Item = (&'static Site, &'static str)> {
+    sites().filter_map(move |site| Some((site, name_of(site.spec(), site.operation())?)))
+}
 
-    /// Of all functions that name it, the one whose settings it gets: the first in the source, so that it does not
-    /// depend on who is called first. `None` where that is the one that asks.
-    pub(super) fn owner(&self, name: &'static str, asking: &Asking<'_>) -> Option<&'static Site> {
-        sites()
-            .filter(|site| self.name(site) == Some(name))
-            .min_by_key(|site| (site.spec().file, site.spec().line))
-            .filter(|owner| !std::ptr::eq(owner.spec(), asking.spec))
-    }
+/// Of all functions that name it, the one whose settings it gets: the first in the source, so that it does not
+/// depend on who is called first. `None` where that is the one that asks.
+pub(super) fn owner(name_of: NameOf, name: &'static str, asking: &Asking<'_>) -> Option<&'static Site> {
+    named(name_of)
+        .filter(|(_, named)| *named == name)
+        .map(|(site, _)| site)
+        .min_by_key(|site| (site.spec().file, site.spec().line))
+        .filter(|owner| !std::ptr::eq(owner.spec(), asking.spec))
 }
 
 /// Gets the shared parts of one policy.
@@ -77,7 +79,7 @@ impl Parts<'_> {
         let Self { runtime, asking, resolved, reports } = self;
         let (spec, context) = (asking.spec, runtime.context());
         let name = (kind.name_of)(spec, asking.operation)?;
-        if let Some(owner) = kind.owner(name, asking)
+        if let Some(owner) = owner(kind.name_of, name, asking)
             && owner.spec().is_keyed == spec.is_keyed
         {
             let owner = owner.asking();
