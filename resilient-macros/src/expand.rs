@@ -522,131 +522,44 @@ fn chain(settings: &[Setting]) -> TokenStream {
 fn call(plan: &Plan, output: &Output, arguments: &Arguments, body: &Group) -> TokenStream {
     let site = Span::mixed_site();
     let private = plan.paths.private(site);
-    let Arguments { prepared, .. } = arguments;
-    let attempt = attempt(plan, output, arguments, body);
-    let verdict = verdict(plan);
-    let await_ = plan.is_async().then(|| quote_spanned!(site=> .await));
-    let blocking = |word: &str| {
-        let name = if plan.is_async() { word.to_owned() } else { format!("{word}_blocking") };
-        Ident::new(&name, site)
-    };
-    let layer = |asked: TokenStream| {
+    let Round { made, settled } = Round::new(plan, output, arguments, body);
+    let again = |ended: TokenStream| {
+        let (pause, await_) = (blocking(plan, "pause"), awaited(plan));
         quote_spanned! {site=>
-            if let ::core::result::Result::Err(refused) = #asked {
-                break 'attempt ::core::result::Result::Err(refused);
-            }
-        }
-    };
-    let admitted = layer(quote_spanned!(site=> call.admit()));
-    let throttled = plan.rate_limit.as_ref().map(|_| {
-        let throttle = blocking("throttle");
-        layer(quote_spanned!(site=> call.#throttle() #await_))
-    });
-    let isolated = plan.bulkhead.as_ref().map(|_| {
-        let isolate = blocking("isolate");
-        layer(quote_spanned!(site=> call.#isolate() #await_))
-    });
-    let once = quote_spanned! {site=>
-        'attempt: {
-            #admitted
-            #throttled
-            #isolated
-            #prepared
-            #attempt
-        }
-    };
-    // A rule of the user's is about the function's error: a time limit is shown to it as one.
-    let judged = (plan.judges_errors() && plan.timeout.is_some() && plan.fallback.is_none()).then(|| {
-        let span = site.located_at(output.span);
-        let (private, ty) = (plan.paths.private(span), &output.ty);
-        quote_spanned!(span=> let out = #private::timeout_as_error::<#ty>(out);)
-    });
-    // What an answer means is told where it is: a closure for it would cost the compiler more than all the rest.
-    let recorded = |word: &str| {
-        let (word, refused) = (Ident::new(word, site), format_ident!("{word}_refused", span = site));
-        quote_spanned! {site=>
-            match &out {
-                ::core::result::Result::Ok(ret) => {
-                    call.answered();
-                    call.#word(#verdict)
-                }
-                ::core::result::Result::Err(refused) => call.#refused(refused),
-            }
-        }
-    };
-    // What one round of the layers inside the retry comes to, and how it is recorded.
-    let (round, settled) = if plan.hedge {
-        let concluded = recorded("conclude");
-        (
-            quote_spanned! {site=>
-                let (out, concluded) = call.hedge(|lane| async {
-                    let mut call = lane;
-                    let out = #once;
-                    #judged
-                    let concluded = #concluded;
-                    (out, concluded)
-                }).await;
-            },
-            quote_spanned!(site=> call.settle_hedged(concluded)),
-        )
-    } else {
-        (quote_spanned!(site=> let out = #once; #judged), recorded("settle"))
-    };
-    let pause = blocking("pause");
-    let rest = match &plan.fallback {
-        Some(fallback) => {
-            let run = if plan.retry.is_some() {
-                quote_spanned! {site=>
-                    let out = loop {
-                        {
-                            #round
-                            let ended = #settled;
-                            if ended {
-                                break out;
-                            }
-                        }
-                        call.#pause() #await_;
-                    };
-                }
-            } else {
-                quote_spanned! {site=>
-                    #round
-                    let _ = #settled;
-                }
-            };
-            stand_in(plan, fallback, output, arguments, &run)
-        }
-        None => {
-            // Its answer says how the call went, where the last error is to be wrapped.
-            let wraps = plan.retry.as_ref().is_some_and(|retry| retry.wrap.is_some());
-            let over = (!wraps).then(|| {
-                quote_spanned! {site=>
-                    if call.is_spent() { ::core::mem::forget(call) } else { call.end_call() }
-                }
-            });
-            let end = end(plan, output);
-            if plan.retry.is_some() {
-                quote_spanned! {site=>
-                    loop {
-                        {
-                            #round
-                            let ended = #settled;
-                            if ended {
-                                #over
-                                return #end;
-                            }
-                        }
-                        call.#pause() #await_;
+            loop {
+                {
+                    #made
+                    let ended = #settled;
+                    if ended {
+                        #ended
                     }
                 }
-            } else {
-                quote_spanned! {site=>
-                    #round
-                    let _ = #settled;
-                    #over
-                    #end
-                }
+                call.#pause() #await_;
             }
+        }
+    };
+    let runs_again = plan.retry.is_some();
+    let rest = if let Some(fallback) = &plan.fallback {
+        let run = if runs_again {
+            let run = again(quote_spanned!(site=> break out;));
+            quote_spanned!(site=> let out = #run;)
+        } else {
+            quote_spanned!(site=> #made let _ = #settled;)
+        };
+        stand_in(plan, fallback, output, arguments, &run)
+    } else {
+        // Its answer says how the call went, where the last error is to be wrapped.
+        let wraps = plan.retry.as_ref().is_some_and(|retry| retry.wrap.is_some());
+        let over = (!wraps).then(|| {
+            quote_spanned! {site=>
+                if call.is_spent() { ::core::mem::forget(call) } else { call.end_call() }
+            }
+        });
+        let end = end(plan, output);
+        if runs_again {
+            again(quote_spanned!(site=> #over return #end;))
+        } else {
+            quote_spanned!(site=> #made let _ = #settled; #over #end)
         }
     };
     let enter = match &plan.per_key {
@@ -659,6 +572,101 @@ fn call(plan: &Plan, output: &Output, arguments: &Arguments, body: &Group) -> To
     quote_spanned! {site=>
         let mut call = #private::Execution::#enter;
         #rest
+    }
+}
+
+fn awaited(plan: &Plan) -> Option<TokenStream> {
+    plan.is_async().then(|| quote_spanned!(Span::mixed_site()=> .await))
+}
+
+/// The name of something that waits, in its form for this function.
+fn blocking(plan: &Plan, word: &str) -> Ident {
+    let name = if plan.is_async() { word.to_owned() } else { format!("{word}_blocking") };
+    Ident::new(&name, Span::mixed_site())
+}
+
+/// One round of the layers inside the retry.
+struct Round {
+    /// Makes `out`.
+    made: TokenStream,
+    /// Records what `out` means, and whether the call has ended with it.
+    settled: TokenStream,
+}
+
+impl Round {
+    fn new(plan: &Plan, output: &Output, arguments: &Arguments, body: &Group) -> Self {
+        let site = Span::mixed_site();
+        let once = admitted(plan, output, arguments, body);
+        // A rule of the user's is about the function's error: a time limit is shown to it as one.
+        let judged = (plan.judges_errors() && plan.timeout.is_some() && plan.fallback.is_none()).then(|| {
+            let span = site.located_at(output.span);
+            let (private, ty) = (plan.paths.private(span), &output.ty);
+            quote_spanned!(span=> let out = #private::timeout_as_error::<#ty>(out);)
+        });
+        if !plan.hedge {
+            let made = quote_spanned!(site=> let out = #once; #judged);
+            return Self { made, settled: recorded(plan, "settle") };
+        }
+        let concluded = recorded(plan, "conclude");
+        let made = quote_spanned! {site=>
+            let (out, concluded) = call.hedge(|lane| async {
+                let mut call = lane;
+                let out = #once;
+                #judged
+                let concluded = #concluded;
+                (out, concluded)
+            }).await;
+        };
+        Self { made, settled: quote_spanned!(site=> call.settle_hedged(concluded)) }
+    }
+}
+
+/// An attempt, once every layer around it lets it pass; else the first refusal.
+fn admitted(plan: &Plan, output: &Output, arguments: &Arguments, body: &Group) -> TokenStream {
+    let site = Span::mixed_site();
+    let Arguments { prepared, .. } = arguments;
+    let (attempt, await_) = (attempt(plan, output, arguments, body), awaited(plan));
+    let layer = |asked: TokenStream| {
+        quote_spanned! {site=>
+            if let ::core::result::Result::Err(refused) = #asked {
+                break 'attempt ::core::result::Result::Err(refused);
+            }
+        }
+    };
+    let admit = layer(quote_spanned!(site=> call.admit()));
+    let throttle = plan.rate_limit.as_ref().map(|_| {
+        let throttle = blocking(plan, "throttle");
+        layer(quote_spanned!(site=> call.#throttle() #await_))
+    });
+    let isolate = plan.bulkhead.as_ref().map(|_| {
+        let isolate = blocking(plan, "isolate");
+        layer(quote_spanned!(site=> call.#isolate() #await_))
+    });
+    quote_spanned! {site=>
+        'attempt: {
+            #admit
+            #throttle
+            #isolate
+            #prepared
+            #attempt
+        }
+    }
+}
+
+/// Records what an answer means, which is told where it is recorded: a closure for it would cost the compiler more than
+/// all the rest.
+fn recorded(plan: &Plan, word: &str) -> TokenStream {
+    let site = Span::mixed_site();
+    let verdict = verdict(plan);
+    let (word, refused) = (Ident::new(word, site), format_ident!("{word}_refused", span = site));
+    quote_spanned! {site=>
+        match &out {
+            ::core::result::Result::Ok(ret) => {
+                call.answered();
+                call.#word(#verdict)
+            }
+            ::core::result::Result::Err(refused) => call.#refused(refused),
+        }
     }
 }
 

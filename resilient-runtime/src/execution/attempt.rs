@@ -17,6 +17,10 @@ use crate::policy::Policy;
 use crate::runtime::{Surroundings, WORKERS};
 use crate::timeout::{Ambient, CrossesThreads, pool};
 
+#[allow(
+    clippy::inline_always,
+    reason = "measured: left to itself, the compiler makes calls of what the healthy path is"
+)]
 impl Execution {
     /// Runs one attempt of an async body, given up at the nearest limit. The body is polled first; a timer is armed
     /// only when it is not ready.
@@ -225,6 +229,7 @@ pin_project! {
     }
 }
 
+#[allow(clippy::inline_always, reason = "as above")]
 impl<F: Future> Future for Attempt<'_, F> {
     type Output = Result<F::Output, ResilienceError>;
 
@@ -291,6 +296,7 @@ impl Execution {
     }
 }
 
+#[allow(clippy::inline_always, reason = "as above")]
 impl Execution {
     /// The body runs now; it sees the deadline it is under.
     #[inline(always)]

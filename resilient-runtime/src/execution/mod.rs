@@ -169,6 +169,7 @@ impl Execution {
 
     /// What such a call begins with, unless its breaker has something to say.
     #[inline(always)]
+    #[allow(clippy::option_option, reason = "a call without a breaker has no ticket")]
     fn quick_ticket(policy: &Policy) -> Option<Option<Ticket>> {
         match &policy.breaker {
             None => Some(None),
