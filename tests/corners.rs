@@ -386,3 +386,23 @@ fn two_operations_of_one_line_that_name_one_breaker_and_disagree_are_told() {
     assert_eq!(breaker("corners_line").unwrap().snapshot().failure_threshold, 1);
     assert_eq!(complaints(&scope), 1);
 }
+
+#[test]
+fn after_an_hour_back_a_breaker_is_open_no_longer_than_it_says_and_a_lost_probe_is_lost_as_soon() {
+    let scope = Scope::new();
+    let _inside = scope.enter();
+    scope.clock().advance(Duration::from_secs(7_200));
+    let (recovery, lease) = (Duration::from_secs(10), Duration::from_secs(60));
+    let config = BreakerConfig::new().failure_threshold(1).recovery_timeout(recovery).half_open_max_calls(1);
+    let breaker = CircuitBreaker::new("clock_back", config.probe_lease(lease)).unwrap();
+    breaker.try_acquire().unwrap().failure();
+    scope.clock().turn_back(Duration::from_secs(3_600));
+    assert_eq!(breaker.try_acquire().unwrap_err().retry_after(), Some(recovery));
+    assert_eq!(breaker.retry_after(), recovery);
+    scope.clock().advance(recovery);
+    std::mem::forget(breaker.try_acquire().unwrap());
+    scope.clock().turn_back(Duration::from_secs(1_800));
+    assert_eq!(breaker.try_acquire().unwrap_err().retry_after(), Some(lease));
+    scope.clock().advance(lease);
+    breaker.try_acquire().unwrap().success();
+}

@@ -35,7 +35,7 @@ pub enum ResilienceError {
     CircuitOpen {
         /// The breaker.
         name: &'static str,
-        /// How long until a call may be admitted again.
+        /// How long until a call may be admitted again. Up to one tick of the kernel (10 ms) too long.
         retry_after: Duration,
         /// What opened it.
         reason: TripReason,

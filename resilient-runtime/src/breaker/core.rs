@@ -9,7 +9,7 @@ use super::config::BreakerConfig;
 use super::machine::{Machine, Recorded, Refusal, Transition};
 use super::snapshot::{self, BreakerSnapshot, Marks};
 use super::{Count, Counters, Generation, State, Ticket};
-use crate::clock::Moment;
+use crate::clock::{Moment, nanos};
 use crate::context::Context;
 use crate::error::ResilienceError;
 use crate::event::EventKind;
@@ -17,6 +17,7 @@ use crate::outcome::Outcome;
 use crate::reason::TripReason;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard, Whole};
+use crate::tick::LONGEST_TICK;
 
 /// Calls pass without asking the machine.
 const ADMITS: u64 = 1;
@@ -55,6 +56,7 @@ struct Gate {
     /// The machine's generation and what it allows without the lock. Written under the lock only.
     word: AtomicU64,
     open_until: AtomicU64,
+    open_span: AtomicU64,
     open_reason: AtomicU64,
 }
 
@@ -110,12 +112,16 @@ impl Breaker {
         let gate = self.gate.word.load(Ordering::Acquire);
         if gate & OPEN != 0 {
             let until = Moment::from_nanos(self.gate.open_until.load(Ordering::Acquire));
+            let span = Duration::from_nanos(self.gate.open_span.load(Ordering::Acquire));
             let now = self.context.clock.before(until);
             let reason = unpack(self.gate.open_reason.load(Ordering::Acquire));
-            // The three words belong together only if the gate has not moved meanwhile.
-            if now < until && self.gate.word.load(Ordering::Acquire) == gate {
+            let left = until.since(now);
+            // A clock that was turned back is the machine's business.
+            let credible = left <= span.saturating_add(LONGEST_TICK);
+            // The words belong together only if the gate has not moved meanwhile.
+            if !left.is_zero() && credible && self.gate.word.load(Ordering::Acquire) == gate {
                 self.counters.add(Count::Rejected);
-                return Err(self.refused(Refusal::Open { retry_after: until.since(now), reason }));
+                return Err(self.refused(Refusal::Open { retry_after: left.min(span), reason }));
             }
         }
         let admitted = self.change(Machine::admit);
@@ -228,8 +234,8 @@ impl Breaker {
 
     /// How long a caller would have to wait now; zero when a call would be admitted or nobody knows.
     pub(crate) fn retry_after(&self) -> Duration {
-        let (guarded, now) = self.lock_now();
-        guarded.machine.blocked_until().map_or(Duration::ZERO, |until| until.since(now))
+        let (mut guarded, now) = self.lock_now();
+        guarded.machine.blocked_until(now).map_or(Duration::ZERO, |until| until.since(now))
     }
 
     pub(crate) fn snapshot(&self) -> BreakerSnapshot {
@@ -294,7 +300,9 @@ impl Breaker {
         };
         let clean = if machine.is_clean() { CLEAN } else { 0 };
         if let Some((until, reason)) = machine.open_until() {
+            let span = machine.open_span().map_or(0, nanos);
             self.gate.open_until.store(until.as_nanos(), Ordering::Release);
+            self.gate.open_span.store(span, Ordering::Release);
             self.gate.open_reason.store(pack(reason), Ordering::Release);
         }
         let timed = if machine.config().slow_call_duration.is_some() { TIMED } else { 0 };

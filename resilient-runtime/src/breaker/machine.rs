@@ -53,6 +53,7 @@ enum Phase {
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Probe {
     number: u32,
+    lease: Duration,
     lease_ends: Moment,
 }
 
@@ -155,8 +156,22 @@ impl Machine {
         }
     }
 
+    /// Nothing lasts longer than it was to last because the clock was turned back.
+    fn keep_terms(&mut self, now: Moment) {
+        match &mut self.phase {
+            Phase::Open { until, span } => *until = now.saturating_add(*span).min(*until),
+            Phase::HalfOpen { probes, .. } => {
+                for Probe { lease, lease_ends, .. } in probes {
+                    *lease_ends = now.saturating_add(*lease).min(*lease_ends);
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// When a refused caller may come back: the end of OPEN, or of the first probe's lease.
-    pub(super) fn blocked_until(&self) -> Option<Moment> {
+    pub(super) fn blocked_until(&mut self, now: Moment) -> Option<Moment> {
+        self.keep_terms(now);
         match &self.phase {
             Phase::Open { until, .. } => Some(*until),
             Phase::HalfOpen { probes, .. } if probes.len() as u64 >= u64::from(self.config.probes()) => {
@@ -208,6 +223,7 @@ impl Machine {
 
     /// Admits a call, or says when to come back. The end of OPEN and the first probe's slot are one step.
     pub(super) fn admit(&mut self, now: Moment) -> (Result<Ticket, Refusal>, Option<Transition>) {
+        self.keep_terms(now);
         let mut transition = None;
         if let Phase::Open { until, .. } = self.phase {
             if now < until {
@@ -234,7 +250,7 @@ impl Machine {
                     return (Err(Refusal::Open { retry_after: free.since(now), reason }), transition);
                 }
                 *next = next.checked_add(1).unwrap_or(1);
-                probes.push(Probe { number: *next, lease_ends: now.saturating_add(lease) });
+                probes.push(Probe { number: *next, lease, lease_ends: now.saturating_add(lease) });
                 (Ok(Ticket { generation, probe: *next }), transition)
             }
         }

@@ -351,7 +351,7 @@ impl Subject for Alone {
         same("would have opened", &tally.would_have_opened, &expected.would_have_opened);
         same("open for", &machine.open_span(), &expected.open_for);
         same("times", &machine.times(now), &expected.times);
-        same("retry after", &machine.blocked_until().map(|until| until.since(now)), &expected.retry_after);
+        same("retry after", &machine.blocked_until(now).map(|until| until.since(now)), &expected.retry_after);
         same("last failure", &tally.last_failure.map(Moment::as_nanos), &expected.last_failure);
         same("window", &totals, &expected.window);
         same("config", machine.config(), config);

@@ -193,6 +193,7 @@ pub(super) fn take(
     now: Moment,
 ) -> BreakerSnapshot {
     let totals = machine.totals(now);
+    let blocked_until = machine.blocked_until(now);
     let (state, tally, config) = (machine.state(), machine.tally, machine.config());
     let sums = sums(counters);
     let [successful_calls, ignored_calls, rejected_calls] =
@@ -203,7 +204,6 @@ pub(super) fn take(
     let failures = tally.failures - tally.failures_before;
     let total_calls = successful_calls + failed_calls;
     let share = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
-    let blocked_until = machine.blocked_until();
     let failing = totals.is_some_and(|totals| {
         let calls = totals.calls();
         matches!(state, State::Closed | State::MetricsOnly)
