@@ -1,5 +1,6 @@
 //! Time as the library sees it: one monotonic clock that tests can move. Nothing else reads a clock.
 #![allow(clippy::disallowed_methods, reason = "this is the one file that reads the clocks")]
+#![deny(clippy::arithmetic_side_effects, reason = "time saturates")]
 
 use std::cell::Cell;
 use std::fmt;
@@ -67,8 +68,9 @@ pub(crate) fn from_nanos_f64(nanos: f64) -> Duration {
 
 /// The instant `span` from now on tokio's clock; an unreachable one is put 30 years away, as tokio does.
 pub(crate) fn tokio_after(span: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(86_400 * 365 * 30);
     let now = Instant::now();
-    now.checked_add(span).unwrap_or_else(|| now + Duration::from_secs(86_400 * 365 * 30))
+    now.checked_add(span).or_else(|| now.checked_add(FAR)).unwrap_or(now)
 }
 
 /// The source of time of one runtime.

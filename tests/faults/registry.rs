@@ -291,8 +291,10 @@ fn f43_a_registry_hands_out_handles_and_no_guards() {
             drop(permit);
         }
     });
-    // And the lint that finds a guard held across an await is an error in every crate.
-    assert!(include_str!("../../Cargo.toml").contains("await_holding_lock = \"deny\""));
+    // And the lints that find a guard held across an await, or longer than it looks, are errors in every crate.
+    for lint in ["await_holding_lock", "significant_drop_in_scrutinee"] {
+        assert!(include_str!("../../Cargo.toml").contains(&format!("{lint} = \"deny\"")), "{lint}");
+    }
 }
 
 // F44. Every closure and every implementation that a user can hand over panics; afterwards everything works.

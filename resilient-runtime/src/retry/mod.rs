@@ -29,6 +29,7 @@ pub(crate) struct Retry {
     pub(crate) backoff: Backoff,
 }
 
+#[deny(clippy::arithmetic_side_effects, reason = "waits saturate")]
 impl Retry {
     /// The wait before retry `n` (0 first), before the spread: grown, then capped. Never panics, never overflows.
     pub(crate) fn unspread(&self, n: u32) -> Duration {
@@ -83,7 +84,7 @@ impl Retry {
             };
             if constant || longest >= self.max_delay || n >= EXACT {
                 let each = if n >= EXACT && !constant { self.max_delay } else { longest };
-                return sum.saturating_add(each.saturating_mul(retries - n));
+                return sum.saturating_add(each.saturating_mul(retries.saturating_sub(n)));
             }
             sum = sum.saturating_add(longest);
         }
