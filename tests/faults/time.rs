@@ -13,6 +13,8 @@ use crate::support::{Answer, Exit, Fault, Guarded, HOUR, SECOND, end, made, no_r
 
 const TEN_YEARS: Duration = Duration::from_secs(10 * 365 * 86_400);
 const RECOVERY: Duration = Duration::from_secs(10);
+/// What a clock of a scope begins at.
+const BEGINNING: Duration = SECOND;
 
 pair! { guarded: max_attempts = 3, base_delay = 1, jitter = false, enable_timeout = false, failure_threshold = 3,
 success_threshold = 1, recovery_timeout = 10, rate_limit(rate = 10, per = 1), budget(ratio = 0.5, per_second = 1),
@@ -151,7 +153,6 @@ fn f31_an_instant_before_the_beginning_is_no_time_ago() {
 /// before and ends after is as long as any other.
 #[test]
 fn f32_no_interval_is_another_where_a_count_of_time_would_wrap() {
-    const BEGINNING: Duration = SECOND;
     let edges = [
         ("2^31 µs", Duration::from_micros(1 << 31)),
         ("2^32 µs", Duration::from_micros(1 << 32)),
@@ -181,12 +182,16 @@ fn f32_no_interval_is_another_where_a_count_of_time_would_wrap() {
     }
 }
 
-/// 584 years after the beginning time stands still. Nothing panics; nothing that has to wait comes back.
+/// 584 years after the beginning time stands still. Nothing panics, and what would end later ends then and not before.
 #[test]
 fn f32_at_the_end_of_time_nothing_overflows() {
     let scope = Scope::new();
     let _inside = scope.enter();
     let world = World::new(scope);
+    world.advance(Duration::from_nanos(u64::MAX).saturating_sub(BEGINNING + 5 * SECOND));
+    world.breaker.try_acquire().unwrap().failure();
+    let refused = world.breaker.try_acquire().expect_err("it has just opened");
+    assert_eq!(refused.retry_after(), Some(5 * SECOND), "what is left of all time");
     for _ in 0..3 {
         world.advance(Duration::MAX);
         if let Ok(permit) = world.breaker.try_acquire() {
