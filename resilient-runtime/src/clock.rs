@@ -97,7 +97,11 @@ impl Clock {
     /// The present moment.
     pub(crate) fn now(&self) -> Moment {
         match self {
-            Self::System { origin, .. } => Moment(nanos(Instant::now().saturating_duration_since(*origin))),
+            Self::System { origin, ticks } => {
+                let exactly = ticks.and_then(TickOrigin::elapsed_exactly);
+                let by_tokio = || nanos(Instant::now().saturating_duration_since(*origin));
+                Moment(exactly.unwrap_or_else(by_tokio))
+            }
             Self::Test(clock) => clock.moment(),
         }
     }
