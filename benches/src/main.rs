@@ -1,14 +1,11 @@
 //! What a guarded call costs: time, allocations, the size of its future, instructions. See README.md.
 
-mod allocations;
-mod harness;
-mod instructions;
-mod paths;
-
 use std::process::ExitCode;
 
-use harness::Figures;
-use paths::{CONTENDED, PATHS, Path};
+use resilient_benches::harness::{self, Figures, Run};
+use resilient_benches::instructions::Count;
+use resilient_benches::paths::{self, CONTENDED, PATHS, Path};
+use resilient_benches::{allocations, instructions};
 
 fn main() -> ExitCode {
     let timers = tokio::runtime::Builder::new_current_thread().enable_time().build();
@@ -23,13 +20,22 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         ["instructions", ref words @ ..] => {
-            println!("| path | instructions | over plain |\n|---|--:|--:|");
-            for path in chosen(words) {
-                let count = instructions::per_call(path.name);
-                let plain = path.plain.map(|plain| count - instructions::per_call(plain));
-                let over = plain.map_or_else(String::new, |over| format!("{over:+.0}"));
-                println!("| {} | {count:.0} | {over} |", path.name);
+            let counts = instructions::count(&chosen(words));
+            println!("| path | instructions | allocations |\n|---|--:|--:|");
+            for Count { path, instructions, allocations } in counts {
+                println!("| {path} | {instructions} | {allocations} |");
             }
+            ExitCode::SUCCESS
+        }
+        ["record"] => {
+            instructions::record(&instructions::count(&chosen(&[])));
+            ExitCode::SUCCESS
+        }
+        ["check"] => check(),
+        ["collect", ref names @ ..] => {
+            let of_name =
+                |name: &&str| PATHS.iter().find(|path| path.name == *name).expect("the name of a path");
+            instructions::collect(&names.iter().map(of_name).collect::<Vec<_>>());
             ExitCode::SUCCESS
         }
         ref words => report(&chosen(words)),
@@ -42,9 +48,26 @@ fn chosen(words: &[&str]) -> Vec<&'static Path> {
     PATHS.iter().filter(wanted).collect()
 }
 
+/// Compares with `instructions.txt`; fails, and says what grew.
+fn check() -> ExitCode {
+    let counts = instructions::count(&chosen(&[]));
+    let recorded = instructions::recorded();
+    let complaints = instructions::complaints(&counts, &recorded);
+    let least = |now: &&Count| {
+        let before = recorded.iter().find(|before| before.path == now.path);
+        before.is_some_and(|before| now.instructions < before.instructions)
+    };
+    let fewer = counts.iter().filter(least).count();
+    println!("{} paths counted, {fewer} take fewer instructions than recorded", counts.len());
+    for complaint in &complaints {
+        eprintln!("{complaint}");
+    }
+    if complaints.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
 /// Prints every figure; fails when a path allocates that must not.
 fn report(paths: &[&'static Path]) -> ExitCode {
-    let runs: Vec<_> = paths.iter().map(|path| path.run).collect();
+    let runs: Vec<Run<'_>> = paths.iter().map(|path| &path.run as Run<'_>).collect();
     let all = harness::alone(&runs);
     let plain = |path: &Path| {
         let at = paths.iter().position(|other| Some(other.name) == path.plain)?;
@@ -55,7 +78,7 @@ fn report(paths: &[&'static Path]) -> ExitCode {
     println!("|---|--:|--:|--:|--:|--:|");
     for (path, figures) in paths.iter().zip(&all) {
         let over = plain(path).map_or_else(String::new, |plain| format!("{:+.1}", figures.min - plain.min));
-        let allocations = allocations::per_call(path.run);
+        let allocations = allocations::per_call(&path.run);
         let Figures { min, median, quiet } = figures;
         println!("| {} | {min:.1} | {median:.1} | {over} | {quiet:.0} % | {allocations} |", path.name);
         if path.allocates_nothing && allocations > 0.0 {
@@ -67,7 +90,7 @@ fn report(paths: &[&'static Path]) -> ExitCode {
         "\n| by two threads at once | min ns | median ns | median over one thread's |\n|---|--:|--:|--:|"
     );
     for (path, alone) in paths.iter().zip(&all).filter(|(path, _)| CONTENDED.contains(&path.name)) {
-        let figures = harness::beside_another(path.run);
+        let Some(figures) = harness::beside_another(&path.run) else { continue };
         let ratio = figures.median / alone.median;
         println!("| {} | {:.1} | {:.1} | x {ratio:.2} |", path.name, figures.min, figures.median);
     }

@@ -13,17 +13,19 @@ use resilient::{
 };
 
 /// One way through the library.
-pub(crate) struct Path {
-    pub(crate) name: &'static str,
+pub struct Path {
+    pub name: &'static str,
     /// Makes so many calls.
-    pub(crate) run: fn(u32),
+    pub run: fn(u32),
     /// The path that does the same without the library.
-    pub(crate) plain: Option<&'static str>,
-    pub(crate) allocates_nothing: bool,
+    pub plain: Option<&'static str>,
+    pub allocates_nothing: bool,
+    /// No other thread has a part in it.
+    pub alone: bool,
 }
 
 /// Paths that are also measured from two threads.
-pub(crate) const CONTENDED: &[&str] = &[
+pub const CONTENDED: &[&str] = &[
     "sync breaker",
     "async full",
     "permit",
@@ -37,7 +39,7 @@ pub(crate) const CONTENDED: &[&str] = &[
 
 macro_rules! paths {
     ($($name:literal $(over $plain:literal)? $(, $allocates:ident)?: $call:expr;)+) => {
-        pub(crate) const PATHS: &[Path] = &[$(Path {
+        pub const PATHS: &[Path] = &[$(Path {
             name: $name,
             run: |calls| {
                 for n in 0..calls {
@@ -46,12 +48,15 @@ macro_rules! paths {
             },
             plain: paths!(@plain $($plain)?),
             allocates_nothing: paths!(@nothing $($allocates)?),
+            alone: paths!(@alone $($allocates)?),
         }),+];
     };
     (@plain $plain:literal) => { Some($plain) };
     (@plain) => { None };
-    (@nothing allocates) => { false };
+    (@nothing $word:ident) => { false };
     (@nothing) => { true };
+    (@alone on_another_thread) => { false };
+    (@alone $($word:ident)?) => { true };
 }
 
 /// Polls a future where it is made, as `.await` does: not one more copy of it than there has to be.
@@ -88,7 +93,7 @@ paths! {
     "sync refused" over "sync plain": refused;
     "sync half-open" over "sync plain": half_open;
     "sync deadline mode" over "sync plain": late;
-    "sync thread mode" over "sync plain", allocates: on_thread;
+    "sync thread mode" over "sync plain", on_another_thread: on_thread;
     "sync health" over "sync plain": tracked;
     "sync bulkhead" over "sync plain": isolated;
     "sync rate limit" over "sync plain": throttled;
@@ -101,6 +106,8 @@ paths! {
     "async plain": |n| ready!(plain_async(n));
     "async breaker" over "async plain": |n| ready!(closed_async(n));
     "async full" over "async plain": |n| ready!(full(n));
+    "async plain, small": |n| ready!(plain_small_async(n));
+    "async full, small" over "async plain, small": |n| ready!(full_small(n));
     "async hedge" over "async plain": |n| ready!(hedged(n));
     "async bulkhead, rate limit and full" over "async plain": |n| ready!(everything(n));
     "async operation in code" over "async plain": |n| ready!(IN_CODE.call_async(|| plain_async(n)));
@@ -110,7 +117,7 @@ paths! {
 }
 
 #[derive(Debug)]
-pub(crate) enum Fault {
+pub enum Fault {
     Own,
     Caller,
     Refused(ResilienceError),
@@ -138,7 +145,7 @@ fn closed(n: u32) -> Answer {
 
 /// An error that keeps nothing of a refusal but that it was one: what is copied is two words then, not eight.
 #[derive(Debug)]
-pub(crate) struct Refused;
+pub struct Refused;
 
 impl From<ResilienceError> for Refused {
     fn from(_: ResilienceError) -> Self {
@@ -276,6 +283,18 @@ async fn full(n: u32) -> Answer {
     Ok(n)
 }
 
+#[inline(never)]
+#[allow(clippy::unused_async, reason = "the shape of the guarded functions")]
+async fn plain_small_async(n: u32) -> Result<u32, Refused> {
+    Ok(n)
+}
+
+#[resilient(operation_name = "bench.full_small")]
+#[inline(never)]
+async fn full_small(n: u32) -> Result<u32, Refused> {
+    Ok(n)
+}
+
 #[hedge(delay = "1s", idempotent = true)]
 #[inline(never)]
 async fn hedged(n: u32) -> Answer {
@@ -329,7 +348,7 @@ async fn full_large(n: u32) -> Answer {
 }
 
 /// Name, bytes, and the bytes of the same future without the library.
-pub(crate) fn future_sizes() -> Vec<(&'static str, usize, usize)> {
+pub fn future_sizes() -> Vec<(&'static str, usize, usize)> {
     let (small, large) = (size_of_val(&plain_async(0)), size_of_val(&plain_large(0)));
     vec![
         ("plain, nothing in it", small, small),
@@ -355,7 +374,7 @@ impl Future for Once {
 }
 
 /// Puts the breakers into the states that are measured; makes sure that they are.
-pub(crate) fn prepare() {
+pub fn prepare() {
     let breaker = |name| resilient::breaker(name).expect("a function above names it");
     for name in ["bench.open", "bench.open_async"] {
         breaker(name).open_for(Duration::from_hours(24));
