@@ -55,6 +55,11 @@ impl Profiles {
         self.in_code.get_or_make(name_in_variables(kind), Settings::new);
     }
 
+    /// Whether `kind` is known.
+    pub(crate) fn knows(&self, kind: &str) -> bool {
+        self.get(kind).is_some()
+    }
+
     /// Gives `kind` its numbers in code; what they leave out stays as it was.
     pub(crate) fn set(&mut self, kind: &str, mut settings: Settings) {
         let known = self.in_code.get_or_make(name_in_variables(kind), Settings::new);

@@ -192,6 +192,8 @@ pub(crate) struct Parsed {
     pub(super) enabled: Option<(bool, String)>,
     kinds: ByName<String, Said>,
     operations: ByName<String, Said>,
+    /// Some variable is about one operation, known or not: another name may be what it means.
+    pub(crate) names_operations: bool,
     #[cfg(feature = "chaos")]
     pub(crate) chaos: Chaos,
     /// What cannot be used, all of it.
@@ -353,6 +355,7 @@ pub(super) fn parse(pairs: &[Pair], prefix: &str, profiles: &Profiles, operation
             }
             continue;
         }
+        parsed.names_operations |= rest.starts_with("OP_");
         let meaning = known.meaning(&rest);
         #[cfg(feature = "chaos")]
         if let Meaning::Unknown(..) = meaning

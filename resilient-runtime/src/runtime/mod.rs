@@ -274,7 +274,9 @@ impl Runtime {
         }
         kinds.push(kind);
         origins.changes += 1;
-        if let Some(understood) = &origins.understood {
+        if let Some(understood) = &origins.understood
+            && origins.is_changed_by_operation_of(understood, kind)
+        {
             // From the environment as it was read: nothing else changes by this.
             let read = Arc::clone(&understood.read);
             origins.understood = Some(Arc::new(origins.understand_as_read(read)));

@@ -80,6 +80,17 @@ impl Origins {
         errors.besides(errors_of(in_code).as_ref())
     }
 
+    /// Whether one more operation of that kind may change what is understood. Where nothing says a word about single
+    /// operations it does not, and those made in code may be many.
+    #[cfg_attr(not(feature = "reload"), expect(clippy::unused_self, reason = "there are no files"))]
+    pub(super) fn is_changed_by_operation_of(&self, understood: &Understood, kind: &str) -> bool {
+        #[cfg(feature = "reload")]
+        if self.file.is_some() {
+            return true;
+        }
+        understood.environment.names_operations || !understood.profiles.knows(kind)
+    }
+
     pub(super) fn understand(&self) -> Understood {
         let environment = match &self.variables {
             Some(pairs) => Environment::from_pairs(pairs.iter().cloned()),
