@@ -299,17 +299,23 @@ impl Breaker {
             State::HalfOpen | State::ForcedOpen => 0,
         };
         let clean = if machine.is_clean() { CLEAN } else { 0 };
-        if let Some((until, reason)) = machine.open_until() {
+        let timed = if machine.config().slow_call_duration.is_some() { TIMED } else { 0 };
+        let gate = gate_of(machine.generation()) | state | clean | timed;
+        let open = machine.open_until();
+        let is_known =
+            |(until, _): (Moment, _)| self.gate.open_until.load(Ordering::Relaxed) == until.as_nanos();
+        if self.gate.word.load(Ordering::Relaxed) == gate && open.is_none_or(is_known) {
+            return;
+        }
+        if let Some((until, reason)) = open {
             let span = machine.open_span().map_or(0, nanos);
+            // An OPEN that begins anew: who has read one of these while they change must find the word moved.
+            self.gate.word.store(gate & !OPEN, Ordering::Relaxed);
             self.gate.open_until.store(until.as_nanos(), Ordering::Release);
             self.gate.open_span.store(span, Ordering::Release);
             self.gate.open_reason.store(pack(reason), Ordering::Release);
         }
-        let timed = if machine.config().slow_call_duration.is_some() { TIMED } else { 0 };
-        let gate = gate_of(machine.generation()) | state | clean | timed;
-        if self.gate.word.load(Ordering::Relaxed) != gate {
-            self.gate.word.store(gate, Ordering::Release);
-        }
+        self.gate.word.store(gate, Ordering::Release);
     }
 }
 

@@ -27,11 +27,14 @@ impl Kept {
     pub(super) fn get(&self, make: impl Fn(&Runtime) -> (Policy, Vec<Report>)) -> PolicyRef {
         Runtime::with_current(|runtime| {
             let slot = if runtime.is_process() { &self.process } else { &self.scoped };
+            // As in `Runtime::policy_of`: one begun before a change is made again, even if another is kept by now.
+            let mut is_stale = false;
             loop {
                 let epoch = runtime.epoch();
                 let kept = slot.read().whole();
                 if let Some(kept) = kept.as_ref()
                     && kept.epoch == epoch
+                    && !is_stale
                     && Arc::ptr_eq(&kept.policy.context, runtime.context())
                 {
                     return PolicyRef::Scoped(Arc::clone(&kept.policy));
@@ -39,7 +42,8 @@ impl Kept {
                 drop(kept);
                 let (policy, reports) = make(runtime);
                 let policy = Arc::new(policy);
-                if runtime.epoch() != epoch {
+                is_stale = runtime.epoch() != epoch;
+                if is_stale {
                     continue;
                 }
                 let in_force = InForce { epoch, policy: Arc::clone(&policy) };

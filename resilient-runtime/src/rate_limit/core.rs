@@ -35,11 +35,11 @@ struct State {
 }
 
 /// The configuration as calls read it without the lock. One that is changed may be seen half changed, by the calls of
-/// that instant.
+/// that instant; never half a pace.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Published {
-    /// 0: the sliding window, which is behind the lock.
+    /// 0: what counts is behind the lock, as the sliding window is.
     interval: AtomicU64,
     filling: AtomicU64,
     max_wait: AtomicU64,
@@ -54,14 +54,16 @@ impl Published {
             Algorithm::Gcra => pace_of(config),
             Algorithm::SlidingWindow => Pace { interval: 0, filling: 0 },
         };
+        // Whoever reads one of a pace's two words while they change must find this one moved.
+        self.interval.store(0, Ordering::Relaxed);
         for (word, value) in [
             (&self.farthest, nanos(farthest.max(config.max_wait))),
-            (&self.filling, pace.filling),
-            (&self.interval, pace.interval),
             (&self.max_wait, nanos(config.max_wait)),
             (&self.per, nanos(config.per)),
+            (&self.filling, pace.filling),
+            (&self.interval, pace.interval),
         ] {
-            word.store(value, Ordering::Relaxed);
+            word.store(value, Ordering::Release);
         }
     }
 }
@@ -112,7 +114,7 @@ impl RateLimiterCore {
         let longest_wait = left.map_or(max_wait, |left| left.min(max_wait));
         let (decided, now) = match self.pace() {
             Some(pace) => self.take_evenly(pace, permits, longest_wait),
-            None => self.take_from_window(permits, longest_wait),
+            None => self.take_under_lock(permits, longest_wait),
         };
         match decided {
             Ok(wait) => {
@@ -158,8 +160,14 @@ impl RateLimiterCore {
         }
     }
 
-    fn take_from_window(&self, permits: u32, longest_wait: Duration) -> (Result<Duration, Duration>, Moment) {
+    fn take_under_lock(&self, permits: u32, longest_wait: Duration) -> (Result<Duration, Duration>, Moment) {
         let mut guarded = self.lock();
+        if guarded.config.algorithm == Algorithm::Gcra {
+            // The pace was changed while this call looked.
+            let pace = pace_of(&guarded.config);
+            drop(guarded);
+            return self.take_evenly(pace, permits, longest_wait);
+        }
         let now = self.context.clock.now();
         let Guarded { config, log, .. } = &mut *guarded;
         log.make_credible(now, self.farthest());
@@ -175,26 +183,33 @@ impl RateLimiterCore {
         let mut guarded = self.lock();
         let now = self.context.clock.now();
         let window = usize::try_from(config.rate).unwrap_or(usize::MAX);
-        let full_at = Moment::from_nanos(self.state.full_at.load(Ordering::Acquire));
         let Guarded { config: before, log, .. } = &mut *guarded;
-        let pace = pace_of(&config);
-        let taken = match before.algorithm {
-            Algorithm::Gcra => pace_of(before).taken(full_at, now),
-            Algorithm::SlidingWindow => log.taken(before.per, now) as f64,
-        };
+        let (pace, pace_before) = (pace_of(&config), pace_of(before));
+        let taken_evenly = |full_at| pace_before.taken(Moment::from_nanos(full_at), now);
         let mut farthest = self.farthest().max(config.max_wait);
+        // Until that is known, nothing is taken for a clock turned back.
+        self.published.farthest.store(u64::MAX, Ordering::Relaxed);
         match (before.algorithm, config.algorithm) {
             (Algorithm::SlidingWindow, Algorithm::SlidingWindow) => log.keep(window),
             (Algorithm::Gcra, Algorithm::SlidingWindow) => {
+                let taken = taken_evenly(self.state.full_at.load(Ordering::Acquire));
                 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
                 let taken = taken.ceil() as usize;
                 *log = Log::taken_at(taken.min(window), now);
             }
             (_, Algorithm::Gcra) => {
-                let full_at = pace.full_at(taken, now);
-                farthest =
-                    farthest.max(full_at.since(now).saturating_sub(Duration::from_nanos(pace.filling)));
-                self.state.full_at.store(full_at.as_nanos(), Ordering::Release);
+                let from_window =
+                    (before.algorithm == Algorithm::SlidingWindow).then(|| log.taken(before.per, now) as f64);
+                let at_new_pace =
+                    |full_at| pace.full_at(from_window.unwrap_or_else(|| taken_evenly(full_at)), now);
+                // In one step, or a permit that is taken meanwhile would be given back.
+                let convert = |full_at| Some(at_new_pace(full_at).as_nanos());
+                let (Ok(was) | Err(was)) =
+                    self.state.full_at.fetch_update(Ordering::AcqRel, Ordering::Acquire, convert);
+                let full_at = at_new_pace(was);
+                // Calls under way may have the pace there was.
+                let filling = Duration::from_nanos(pace.filling.min(pace_before.filling));
+                farthest = farthest.max(full_at.since(now).saturating_sub(filling));
             }
         }
         if before.per != config.per {
@@ -276,9 +291,10 @@ impl RateLimiterCore {
     }
 
     fn pace(&self) -> Option<Pace> {
-        let interval = self.published.interval.load(Ordering::Relaxed);
-        let filling = self.published.filling.load(Ordering::Relaxed);
-        (interval != 0).then_some(Pace { interval, filling })
+        let Published { interval, filling, .. } = &self.published;
+        let pace =
+            Pace { interval: interval.load(Ordering::Acquire), filling: filling.load(Ordering::Acquire) };
+        (pace.interval != 0 && interval.load(Ordering::Relaxed) == pace.interval).then_some(pace)
     }
 
     fn farthest(&self) -> Duration {

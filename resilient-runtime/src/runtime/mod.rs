@@ -146,10 +146,15 @@ impl Runtime {
 
     /// The policy of one site, resolved at its first call here.
     pub(crate) fn policy_of(&self, site: &'static Site) -> PolicyRef {
+        // One that was begun before a change has given what it shares the former numbers: it is built again, even if
+        // another has been kept meanwhile.
+        let mut is_stale = false;
         loop {
             let epoch = {
                 let policies = self.0.policies.lock().whole();
-                if let Some(known) = self.known_policy(site, &policies) {
+                if let Some(known) = self.known_policy(site, &policies)
+                    && !is_stale
+                {
                     return known;
                 }
                 self.epoch()
@@ -158,6 +163,7 @@ impl Runtime {
             let (policy, reports) = self.build(&site.asking());
             let mut policies = self.0.policies.lock().whole();
             if self.epoch() != epoch {
+                is_stale = true;
                 continue;
             }
             if let Some(known) = self.known_policy(site, &policies) {
