@@ -14,7 +14,7 @@ use crate::registry::Shared;
 use crate::sync::{Mutex, MutexGuard, Whole};
 
 /// Keys that are remembered at the same time; the one not used for longest goes first.
-pub(crate) const MOST_KEYS: usize = 1024;
+pub(crate) const MOST_KEYS: usize = if cfg!(any(resilient_loom, resilient_shuttle)) { 2 } else { 1024 };
 /// A key that was not used for so long is forgotten.
 pub(crate) const LONGEST_IDLE: Duration = Duration::from_secs(3600);
 /// Members that are passed over, because they are in use or not at rest, before one is forgotten all the same.

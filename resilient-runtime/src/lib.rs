@@ -28,6 +28,8 @@ pub mod fuzzing;
 mod health;
 mod hedge;
 mod hedging;
+#[cfg(all(test, any(resilient_loom, resilient_shuttle)))]
+mod interleavings;
 mod name;
 mod operation;
 mod outcome;

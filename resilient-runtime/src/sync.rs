@@ -102,10 +102,10 @@ mod imp {
             if let Some(made) = self.get() {
                 return made;
             }
-            let mine = self.racers.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            let made = self.made[mine].get_or_init(|| *make());
-            let won = self.winner.compare_exchange(0, mine + 1, Ordering::AcqRel, Ordering::Acquire);
-            won.map_or_else(|winner| self.made[winner - 1].get().unwrap_or(made), |_| made)
+            let place = self.racers.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let mine = self.made[place].get_or_init(|| *make());
+            let won = self.winner.compare_exchange(0, place + 1, Ordering::AcqRel, Ordering::Acquire);
+            won.map_or_else(|winner| self.made[winner - 1].get().unwrap_or(mine), |_| mine)
         }
     }
 }
