@@ -21,7 +21,8 @@ const TOLERANCE: f64 = 0.02;
 /// The name of [`collected`], as callgrind knows it.
 const COLLECTED: &str = "resilient_benches::instructions::collected";
 /// What newer processors have and the C library would make use of.
-const PLAIN_PROCESSOR: &str = "glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-AVX512BW,-AVX2,-AVX,-AVX_Fast_Unaligned_Load,-ERMS,-FSRM,-BMI1,-BMI2,-LZCNT,-MOVBE,-RTM,-SSE4_2,-SSSE3";
+const PLAIN_PROCESSOR: &str = "glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-AVX512BW,-AVX2,-AVX,-AVX_Fast_Unaligned_Load,\
+    -ERMS,-FSRM,-BMI1,-BMI2,-LZCNT,-MOVBE,-RTM,-SSE4_2,-SSSE3";
 
 /// What one call of a path takes.
 #[derive(Clone, Debug, PartialEq)]

@@ -471,12 +471,10 @@ fn failures_in_time() -> Trip {
     Trip::Windowed { failures: u32::MAX, period: Duration::from_secs(30) }
 }
 
-fn count_window_of(
-    part: &'static str,
-    plain: Calls,
-    ours: Calls,
-    (work, work_async): (fn(u32) -> Answer, fn(u32) -> std::future::Ready<Answer>),
-) -> Contest {
+/// The same work, sync and async.
+type Work = (fn(u32) -> Answer, fn(u32) -> std::future::Ready<Answer>);
+
+fn count_window_of(part: &'static str, plain: Calls, ours: Calls, (work, work_async): Work) -> Contest {
     let recloser = by_recloser::breaker(DAY);
     let throttle = by_throttle_net::breaker(ratio_of_calls(), DAY);
     let tower = by_tower_resilience::breaker(by_tower_resilience::count_window(), work_async);
@@ -488,12 +486,7 @@ fn count_window_of(
         .peer("tower-resilience", calls!(tower, |n| tower_call(&mut tower, n, by_tower_resilience::fault)))
 }
 
-fn time_window_of(
-    part: &'static str,
-    plain: Calls,
-    ours: Calls,
-    (work, work_async): (fn(u32) -> Answer, fn(u32) -> std::future::Ready<Answer>),
-) -> Contest {
+fn time_window_of(part: &'static str, plain: Calls, ours: Calls, (work, work_async): Work) -> Contest {
     let failsafe = by_failsafe::over_time();
     let throttle = by_throttle_net::breaker(failures_in_time(), DAY);
     let seatbelt = by_seatbelt::breaker(work_async);
@@ -510,11 +503,11 @@ fn time_window_of(
         .peer("tower-resilience", calls!(tower, |n| tower_call(&mut tower, n, by_tower_resilience::fault)))
 }
 
-fn healthy() -> (fn(u32) -> Answer, fn(u32) -> std::future::Ready<Answer>) {
+fn healthy() -> Work {
     (work, |n| std::future::ready(work(n)))
 }
 
-fn failing_at_times() -> (fn(u32) -> Answer, fn(u32) -> std::future::Ready<Answer>) {
+fn failing_at_times() -> Work {
     (flaky, |n| std::future::ready(flaky(n)))
 }
 

@@ -33,14 +33,14 @@ fn main() -> ExitCode {
     let mut contests = contests::all();
     if !words.is_empty() {
         contests.retain(|contest| words.iter().any(|word| contest.part.contains(word.as_str())));
-        for outcome in measured(contests) {
+        for outcome in measured(&contests) {
             println!("{}", results::table(&outcome));
         }
         return ExitCode::SUCCESS;
     }
 
     let machine = machine::read();
-    let contests = measured(contests);
+    let contests = measured(&contests);
     let own: Vec<_> = paths::PATHS.iter().collect();
     let runs: Vec<Run<'_>> = own.iter().map(|path| &path.run as Run<'_>).collect();
     let own_figures = harness::alone(&runs);
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
 }
 
 /// Takes all times in turn, batch by batch, then what takes two threads, then the allocations.
-fn measured(contests: Vec<Contest>) -> Vec<Outcome> {
+fn measured(contests: &[Contest]) -> Vec<Outcome> {
     let runs: Vec<Run<'_>> =
         contests.iter().flat_map(|contest| &contest.entries).map(|entry| &entry.calls as Run<'_>).collect();
     let mut alone = harness::alone(&runs).into_iter();

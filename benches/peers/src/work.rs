@@ -50,7 +50,7 @@ pub fn work(n: u32) -> Answer {
 /// [`work`] that fails once in twenty calls: what a window rule is there for.
 #[inline]
 pub fn flaky(n: u32) -> Answer {
-    if n % 20 == 0 { Err(Fault::Own) } else { Ok(n) }
+    if n.is_multiple_of(20) { Err(Fault::Own) } else { Ok(n) }
 }
 
 #[inline]
