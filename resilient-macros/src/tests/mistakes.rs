@@ -1142,3 +1142,154 @@ fn a_stream_that_has_begun_is_not_replaced_and_its_attempts_share_nothing() {
         mistakes(quote!(enable_retry = false, enable_hedge = false), quote!(self, to: &mut u32)).is_empty()
     );
 }
+
+#[test]
+fn what_is_just_legal_is_legal_and_the_next_value_is_not() {
+    let name = |length: usize| "a".repeat(length);
+    let (fits, over) = (name(128), name(129));
+    for (list, sentences) in [
+        (quote!(operation_name = #fits), &[][..]),
+        (
+            quote!(operation_name = #over),
+            &["`operation_name` is 1 to 128 of the characters A-Z a-z 0-9 _ . : -; this one has 129"],
+        ),
+        (quote!(max_attempts = 4294967295), &[]),
+        (quote!(max_attempts = 4294967296), &["`max_attempts` must be at most 4294967295, not 4294967296"]),
+        (quote!(base_delay = "1s", max_delay = "1s"), &[]),
+        // One mistake, not a second one about their order.
+        (quote!(base_delay = "1s", max_delay = 0), &["`max_delay` must be greater than 0"]),
+        (quote!(operation_type = "pay_ments2"), &[]),
+        (
+            quote!(operation_type = "payMents"),
+            &[
+                "`operation_type` is a lower-case identifier such as \"payments\" (the names of its variables come \
+               from it), not \"payMents\"",
+            ],
+        ),
+        (
+            quote!(operation_type = "2pay"),
+            &[
+                "`operation_type` is a lower-case identifier such as \"payments\" (the names of its variables come \
+               from it), not \"2pay\"",
+            ],
+        ),
+        (quote!(timeout = 5u64), &[]),
+        // Expressions, which only the compiler can judge.
+        (quote!(timeout = !5), &[]),
+        (quote!(timeout = -LIMIT), &[]),
+    ] {
+        refused("resilient", list, async_fn(), sentences);
+    }
+}
+
+#[test]
+fn a_limit_of_nothing_is_answered_with_how_to_have_none() {
+    let leave_out = "`seconds` must be greater than 0; to have no time limit leave the attribute out";
+    refused("with_timeout", quote!(seconds = 0), async_fn(), &[leave_out]);
+    refused("with_timeout", quote!(0), async_fn(), &[leave_out]);
+    let switch = "`timeout` must be greater than 0; to have no time limit write `enable_timeout = false`";
+    refused("resilient", quote!(timeout = 0), async_fn(), &[switch]);
+}
+
+#[test]
+fn keys_that_go_together_are_legal_together() {
+    for (name, list) in [
+        ("rate_limit", quote!(rate = 5, algorithm = "gcra", burst = 5)),
+        ("retry_with_backoff", quote!(ignore = E::A)),
+        ("circuit_breaker", quote!(ignore = E::A)),
+        ("resilient", quote!(enable_circuit_breaker = false, ignore = E::A)),
+    ] {
+        refused(name, list, async_fn(), &[]);
+    }
+}
+
+#[test]
+fn a_key_of_a_list_is_sent_to_where_this_attribute_can_have_it() {
+    for (name, list, sentence) in [
+        (
+            "resilient",
+            quote!(max_queue = 3),
+            "`max_queue` belongs in `bulkhead(..)`: write `bulkhead(max_queue = ..)`",
+        ),
+        (
+            "with_timeout",
+            quote!(5, max_queue = 3),
+            "`max_queue` is not a key of `#[with_timeout]`; it belongs to `#[bulkhead]`",
+        ),
+        (
+            "with_timeout",
+            quote!(5, bulkhead = 3),
+            "`bulkhead` is not a key of `#[with_timeout]`; it belongs to `#[resilient]` or `#[bulkhead(..)]`",
+        ),
+        (
+            "resilient",
+            quote!(bulkhead(max_attempts = 3)),
+            "`max_attempts` is not a key of `bulkhead(..)`, but of `#[resilient]`; write it outside of `bulkhead(..)`",
+        ),
+        (
+            "resilient",
+            quote!(bulkhead(rate = 3)),
+            "`rate` is not a key of `bulkhead(..)`; it belongs to `#[rate_limit]`",
+        ),
+    ] {
+        refused(name, list, async_fn(), &[sentence]);
+    }
+}
+
+#[test]
+fn a_key_alone_is_asked_for_its_value() {
+    refused(
+        "resilient",
+        quote!(max_attempts),
+        async_fn(),
+        &["`max_attempts` needs a value: `max_attempts = ..`"],
+    );
+    refused("resilient", quote!(crate), async_fn(), &["`crate` needs a value: `crate = ..`"]);
+    for list in [quote!(key), quote!(key =), quote!(key = , timeout = 3)] {
+        refused("resilient", list, async_fn(), &["`key` needs a value: `key = ..`"]);
+    }
+}
+
+#[test]
+fn a_key_that_is_no_name_in_quotes_is_not_offered_without_them() {
+    let constant = "`key` would be the same for every call; write";
+    let name = format!("{constant} the argument without quotes: `key = order`");
+    refused("resilient", quote!(key = "order"), async_fn(), &[&name]);
+    let other = format!("{constant} an expression over the arguments: `key = tenant`");
+    refused("resilient", quote!(key = "a b"), async_fn(), &[&other]);
+}
+
+#[test]
+fn only_a_path_to_itself_is_one() {
+    let itself = "`charge` would stand in for itself, again and again; name another function";
+    refused("resilient", quote!(fallback = <Gate as Pay>::charge), async_fn(), &[itself]);
+    refused("resilient", quote!(fallback = <Gate as Pay>::refund), async_fn(), &[]);
+    refused("resilient", quote!(fallback = other::charge), async_fn(), &[]);
+    refused(
+        "resilient",
+        quote!(fallback = (f)(x)),
+        async_fn(),
+        &["`fallback` takes the path of a function that has the same arguments"],
+    );
+}
+
+#[test]
+fn a_fallback_makes_a_changed_self_a_mistake() {
+    let changed = || {
+        quote!(
+            fn a(mut self) -> Result<(), E> {
+                Ok(())
+            }
+        )
+    };
+    refused("circuit_breaker", quote!(), changed(), &[]);
+    refused(
+        "circuit_breaker",
+        quote!(fallback = other),
+        changed(),
+        &[
+            "`a` may run its body again, and a changed `self` would be changed for the next attempt too; take `self` \
+           and change a copy inside",
+        ],
+    );
+}

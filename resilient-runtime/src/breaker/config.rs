@@ -288,3 +288,18 @@ fn threshold(failures: u32) -> String {
 fn or_off<T: fmt::Debug>(value: Option<T>) -> String {
     value.map_or_else(|| "off".to_owned(), |value| format!("{value:?}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recovery_that_shrinks_or_never_ends_is_refused() {
+        for (factor, fine) in
+            [(1.0, true), (2.0, true), (0.5, false), (f64::INFINITY, false), (f64::NAN, false)]
+        {
+            let problems = BreakerConfig::new().recovery_backoff(factor).problems();
+            assert_eq!(problems.is_empty(), fine, "{factor}: {problems:?}");
+        }
+    }
+}

@@ -452,3 +452,44 @@ fn percent(share: f64) -> f32 {
 fn half_open() -> Phase {
     Phase::HalfOpen { successes: 0, probes: Vec::new(), next: 0 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::config::Window;
+    use super::*;
+
+    fn ended(machine: &mut Machine, outcome: Outcome) {
+        let ticket = machine.admit(Moment::ZERO).0.expect("admitted");
+        machine.record(Moment::ZERO, ticket, outcome, None, || 0.0);
+    }
+
+    /// What the healthy path asks instead of taking the lock.
+    #[test]
+    fn a_success_has_nothing_to_tell_a_machine_that_is_clean() {
+        let mut machine = Machine::new(BreakerConfig::new().failure_threshold(2), Moment::ZERO);
+        assert!(machine.is_clean());
+        ended(&mut machine, Outcome::Failure);
+        assert!(!machine.is_clean(), "a success ends the streak");
+        ended(&mut machine, Outcome::Success);
+        assert!(machine.is_clean());
+        ended(&mut machine, Outcome::Failure);
+        ended(&mut machine, Outcome::Failure);
+        assert!(!machine.is_clean(), "open");
+        let _ = machine.set(Moment::ZERO, State::Disabled, None, 0.0);
+        assert!(machine.is_clean());
+        let _ = machine.set(Moment::ZERO, State::MetricsOnly, None, 0.0);
+        assert!(machine.is_clean());
+        let _ = machine.set(Moment::ZERO, State::HalfOpen, None, 0.0);
+        assert!(!machine.is_clean(), "a success counts for the recovery");
+    }
+
+    #[test]
+    fn a_window_is_clean_once_it_holds_successes_alone() {
+        let config = BreakerConfig::new().failure_rate(0.5).window(Window::Count(2)).min_calls(2);
+        let mut machine = Machine::new(config, Moment::ZERO);
+        assert!(!machine.is_clean());
+        ended(&mut machine, Outcome::Success);
+        ended(&mut machine, Outcome::Success);
+        assert!(machine.is_clean());
+    }
+}

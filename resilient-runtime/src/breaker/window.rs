@@ -206,6 +206,16 @@ mod tests {
     }
 
     #[test]
+    fn a_time_window_takes_room_for_its_buckets_and_not_for_its_results() {
+        let mut window = Results::new(Window::Time(Duration::from_secs(10)));
+        for step in 0..1_000 {
+            window.push(at(step), BAD);
+        }
+        let Kind::Time { filled, .. } = &window.kind else { panic!("a window of time") };
+        assert!(filled.len() <= 2, "{} buckets in one of 10 s", filled.len());
+    }
+
+    #[test]
     fn a_gap_longer_than_the_window_leaves_nothing_behind() {
         let mut window = Results::new(Window::Time(Duration::from_secs(1)));
         for step in 0..10 {

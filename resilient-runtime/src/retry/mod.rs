@@ -83,7 +83,7 @@ impl Retry {
                 _ => self.unspread(n),
             };
             if constant || longest >= self.max_delay || n >= EXACT {
-                let each = if n >= EXACT && !constant { self.max_delay } else { longest };
+                let each = if constant { longest } else { self.max_delay };
                 return sum.saturating_add(each.saturating_mul(retries.saturating_sub(n)));
             }
             sum = sum.saturating_add(longest);
@@ -171,6 +171,23 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn the_longest_wait_of_very_many_retries_is_exact_where_waits_do_not_grow_and_a_bound_where_they_do() {
+        let many = |backoff, base_delay| Retry {
+            max_attempts: 20_001,
+            base_delay,
+            max_delay: Duration::from_secs(3600),
+            ..retry(backoff, Jitter::None)
+        };
+        let constant = many(Backoff::Constant, Duration::from_millis(1));
+        assert_eq!(constant.longest_wait(), Duration::from_secs(20));
+        assert_eq!(many(Backoff::Linear, Duration::ZERO).longest_wait(), Duration::ZERO);
+
+        let growing = many(Backoff::Linear, Duration::from_millis(1));
+        let waits: Duration = (0..20_000).map(|n| growing.unspread(n)).sum();
+        assert!(growing.longest_wait() >= waits, "{:?} is less than {waits:?}", growing.longest_wait());
     }
 
     #[test]
