@@ -243,11 +243,9 @@ fn a_result_from_before_the_circuit_was_opened_and_closed_by_hand_changes_nothin
     explore(|| {
         let breaker = closed(touchy());
         let late = breaker.acquire().unwrap();
-        let other = beside(&breaker, |breaker| {
-            breaker.set(State::ForcedOpen, None);
-            breaker.set(State::Closed, None);
-        });
-        fails(&breaker, late);
+        let other = beside(&breaker, move |breaker| fails(breaker, late));
+        breaker.set(State::ForcedOpen, None);
+        breaker.set(State::Closed, None);
         answer(other);
         let now = breaker.snapshot();
         assert_eq!(now.state, State::Closed);
@@ -277,8 +275,8 @@ fn a_reset_forgets_a_failure_that_comes_before_it_and_does_not_count_one_that_co
     explore(|| {
         let breaker = closed(touchy());
         let late = breaker.acquire().unwrap();
-        let other = beside(&breaker, |breaker| breaker.reset(None));
-        fails(&breaker, late);
+        let other = beside(&breaker, move |breaker| fails(breaker, late));
+        breaker.reset(None);
         answer(other);
         let now = breaker.snapshot();
         assert_eq!((now.state, now.failed_calls, now.failure_count), (State::Closed, 0, 0));
@@ -291,8 +289,8 @@ fn a_success_beside_a_reset_is_counted_once_at_most() {
     explore(|| {
         let breaker = closed(touchy());
         let late = breaker.acquire().unwrap();
-        let other = beside(&breaker, |breaker| breaker.reset(None));
-        succeeds(&breaker, late);
+        let other = beside(&breaker, move |breaker| succeeds(breaker, late));
+        breaker.reset(None);
         answer(other);
         let now = breaker.snapshot();
         assert!(now.successful_calls + now.stale_results <= 1, "{now:?}");
@@ -333,8 +331,8 @@ fn whoever_knows_that_it_was_opened_is_refused() {
 #[test]
 fn whoever_knows_that_it_was_closed_is_admitted() {
     explore(|| {
-        let (breaker, _) = due(touchy());
-        breaker.set(State::ForcedOpen, None);
+        let breaker = closed(touchy());
+        breaker.set(State::Open, None);
         let closed = Arc::new(AtomicBool::new(false));
         let knows = Arc::clone(&closed);
         let other = beside(&breaker, move |breaker| {
@@ -457,8 +455,8 @@ fn other_numbers_beside_a_failure_hold_from_then_on() {
     explore(|| {
         let breaker = closed(touchy().failure_threshold(3));
         let tickets = [(); 2].map(|()| breaker.acquire().unwrap());
-        let other = beside(&breaker, |breaker| breaker.reconfigure(touchy().failure_threshold(2)));
-        fails(&breaker, tickets[0]);
+        let other = beside(&breaker, move |breaker| fails(breaker, tickets[0]));
+        breaker.reconfigure(touchy().failure_threshold(2));
         answer(other);
         assert_eq!(breaker.state(), State::Closed);
         fails(&breaker, tickets[1]);
