@@ -96,7 +96,8 @@ fn explore(scene: impl Fn() + Send + Sync + 'static) {
     run(&model, scene);
 }
 
-/// Every interleaving of `scene` with at most `LOOM_MAX_PREEMPTIONS` switches away from a thread that could go on.
+/// Every interleaving of `scene`; where `LOOM_MAX_PREEMPTIONS` is set, those with no more switches than that away from a
+/// thread that could go on.
 #[cfg(resilient_loom)]
 fn explore_within_bound(scene: impl Fn() + Send + Sync + 'static) {
     run(&loom::model::Builder::new(), scene);
