@@ -255,7 +255,7 @@ const UNITS: [(char, u128); 6] = [
 ];
 
 fn parse_grpc_timeout(value: &str) -> Result<Duration, InvalidGrpcTimeout> {
-    let wrong = |wrong| Err(InvalidGrpcTimeout { value: printable(value), wrong });
+    let wrong = |wrong| Err(InvalidGrpcTimeout { value: shown(value), wrong });
     let Some(written) = value.chars().next_back() else { return wrong("it is empty".to_owned()) };
     let Some((_, nanos)) = UNITS.into_iter().find(|(unit, _)| *unit == written) else {
         let no_unit = if written.is_ascii_digit() {
@@ -270,7 +270,7 @@ fn parse_grpc_timeout(value: &str) -> Result<Duration, InvalidGrpcTimeout> {
         return wrong("it has no number".to_owned());
     }
     if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return wrong(format!("`{}` is not a number", printable(digits)));
+        return wrong(format!("`{}` is not a number", shown(digits)));
     }
     match digits.parse::<u128>() {
         Ok(number) if digits.len() <= 8 => {
@@ -279,6 +279,11 @@ fn parse_grpc_timeout(value: &str) -> Result<Duration, InvalidGrpcTimeout> {
         }
         _ => wrong(format!("it has {} digits", digits.len())),
     }
+}
+
+/// The beginning of what somebody sent, which is at most nine letters where it is right.
+fn shown(text: &str) -> String {
+    printable(text).chars().take(32).collect()
 }
 
 /// A value of the header `grpc-timeout` that is none.
@@ -292,6 +297,14 @@ pub struct InvalidGrpcTimeout {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refused_value_is_shown_in_a_line() {
+        for strange in ["\u{1d}".repeat(128) + "M", "🦀".repeat(1_000) + "S", "9".repeat(1_000_000)] {
+            let why = parse_grpc_timeout(&strange).unwrap_err().to_string();
+            assert!(why.len() < 400, "{}: {why}", why.len());
+        }
+    }
 
     #[test]
     fn every_unit_of_grpc_is_read() {

@@ -331,7 +331,7 @@ impl fmt::Display for Span {
 /// The beginning of `text`, harmless.
 pub(crate) fn printable(text: &str) -> String {
     const LONGEST: usize = 128;
-    text.chars().take(LONGEST).flat_map(harmless).collect()
+    text.chars().flat_map(harmless).take(LONGEST).collect()
 }
 
 /// `c`, or as Rust escapes it where it could forge a line of a log, command a terminal or turn a text around.
@@ -395,6 +395,14 @@ impl fmt::Display for Crowd {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_shown_of_a_text_of_others_is_short_however_it_is_escaped() {
+        for text in ["\u{1d}".repeat(128), "x".repeat(1_000_000)] {
+            assert_eq!(printable(&text).len(), 128);
+        }
+        assert_eq!(printable("a\u{1b}[31m'b'"), "a\\u{1b}[31m'b'");
+    }
 
     #[test]
     fn a_span_reads_as_people_write_it() {
