@@ -69,14 +69,14 @@ impl Execution {
         self.policy.timeout.is_none() && (self.quick || self.cut_at() == Moment::NEVER)
     }
 
-    #[cold]
+    #[inline(never)]
     fn begin_timing(&self) -> Timing {
         let began = self.now();
         let limit = self.limit_from(began);
         Timing { began, limit, ambient: limit.map(|limit| Ambient::enter(began.saturating_add(limit))) }
     }
 
-    #[cold]
+    #[inline(never)]
     fn end_timing(&mut self, Timing { began, limit, ambient }: Timing) -> Result<(), ResilienceError> {
         drop(ambient);
         let took = self.now().since(began);

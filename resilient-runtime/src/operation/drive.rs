@@ -30,20 +30,29 @@ pub(super) fn drive<T, E: From<ResilienceError> + 'static>(
                 attempt(&mut call)
             };
             let out = judge.shown(out);
-            let ended = match &out {
-                Ok(answer) => {
-                    call.answered();
-                    call.settle(judge.verdict(answer))
-                }
-                Err(refused) => call.settle_refused(refused),
-            };
-            if ended {
+            if settled(&mut call, judge, &out) {
                 break out;
             }
         }
         call.pause_blocking();
     };
     judge.end(call, out)
+}
+
+/// Records what an attempt came to; true when the call has ended with it.
+#[inline]
+fn settled<T, E: From<ResilienceError> + 'static>(
+    call: &mut Execution,
+    judge: Judge<'_, T, E>,
+    out: &Attempted<T, E>,
+) -> bool {
+    match out {
+        Ok(answer) => {
+            call.answered();
+            call.settle(judge.verdict(answer))
+        }
+        Err(refused) => call.settle_refused(refused),
+    }
 }
 
 /// One attempt as a future, after every layer around it let it pass.
@@ -68,14 +77,7 @@ pub(super) async fn drive_async<T, E: From<ResilienceError> + 'static, F: Future
         {
             let out = attempted(&mut call, &mut operation).await;
             let out = judge.shown(out);
-            let ended = match &out {
-                Ok(answer) => {
-                    call.answered();
-                    call.settle(judge.verdict(answer))
-                }
-                Err(refused) => call.settle_refused(refused),
-            };
-            if ended {
+            if settled(&mut call, judge, &out) {
                 break out;
             }
         }
