@@ -34,6 +34,7 @@ mod name;
 mod operation;
 mod outcome;
 mod policy;
+mod policy_ref;
 mod profile;
 mod rate_limit;
 mod rate_limiter;

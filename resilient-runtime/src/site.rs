@@ -1,12 +1,11 @@
 //! The static that every annotated function has: what was written, and the policy it was resolved to.
 
 use std::fmt;
-use std::ops::Deref;
 use std::ptr;
-use std::sync::Arc;
 
 use crate::health::HealthConfig;
 use crate::policy::Policy;
+use crate::policy_ref::{Held, PolicyRef};
 use crate::profile::{Layers, Settings};
 use crate::runtime::{self, Runtime};
 use crate::sync::Whole;
@@ -317,10 +316,10 @@ pub struct Site {
     /// The name of a function that was given none.
     path: OnceLock<&'static str>,
     /// The policy in force in the process's own runtime; null until the first call and after a reset.
-    cached: AtomicPtr<Policy>,
+    cached: AtomicPtr<Held>,
     /// Every policy the process's runtime ever resolved here. They are never freed, because a call may still follow
     /// one; an equal one is used again, so their number is that of different configurations seen.
-    resolved: Mutex<Vec<&'static Policy>>,
+    resolved: Mutex<Vec<&'static Held>>,
 }
 
 impl Site {
@@ -351,20 +350,20 @@ impl Site {
     /// The policy to follow now.
     #[inline]
     pub(crate) fn policy(&'static self) -> PolicyRef {
-        self.policy_in_force().map_or_else(|| self.resolve(), PolicyRef::Lasting)
+        self.policy_in_force().map_or_else(|| self.resolve(), PolicyRef::lasting)
     }
 
     /// The policy to follow now, where that is the process's and is resolved.
     #[inline]
-    fn policy_in_force(&self) -> Option<&'static Policy> {
+    fn policy_in_force(&self) -> Option<&'static Held> {
         if runtime::scopes_are_active() { None } else { self.kept() }
     }
 
     /// The process's policy, if it is resolved.
     #[inline]
-    pub(crate) fn kept(&self) -> Option<&'static Policy> {
+    pub(crate) fn kept(&self) -> Option<&'static Held> {
         let cached = self.cached.load(Ordering::Acquire);
-        // SAFETY: `cached` is null or was stored by `keep` from a `&'static Policy`, which is never freed.
+        // SAFETY: `cached` is null or was stored by `keep` from a `&'static Held`, which is never freed.
         #[allow(unsafe_code, reason = "a resettable pointer to a value that is never freed")]
         unsafe {
             cached.as_ref()
@@ -377,40 +376,21 @@ impl Site {
     }
 
     /// Makes `policy` the one that calls follow, unless an equal one was resolved before.
-    pub(crate) fn keep(&self, policy: Policy) -> &'static Policy {
+    pub(crate) fn keep(&self, policy: Policy) -> &'static Held {
         let mut resolved = self.resolved.lock().whole();
         let known = resolved.iter().copied().find(|known| known.is_same(&policy));
-        let policy = known.unwrap_or_else(|| {
-            let policy: &'static Policy = Box::leak(Box::new(policy));
-            resolved.push(policy);
-            policy
+        let held = known.unwrap_or_else(|| {
+            let held = Held::lasting(policy);
+            resolved.push(held);
+            held
         });
-        self.cached.store(ptr::from_ref(policy).cast_mut(), Ordering::Release);
-        policy
+        self.cached.store(ptr::from_ref(held).cast_mut(), Ordering::Release);
+        held
     }
 
     /// The next call resolves anew.
     pub(crate) fn forget(&self) {
         self.cached.store(ptr::null_mut(), Ordering::Release);
-    }
-}
-
-/// A policy of the process's runtime, or of a test's scope.
-#[derive(Clone, Debug)]
-pub(crate) enum PolicyRef {
-    Lasting(&'static Policy),
-    Scoped(Arc<Policy>),
-}
-
-impl Deref for PolicyRef {
-    type Target = Policy;
-
-    #[inline]
-    fn deref(&self) -> &Policy {
-        match self {
-            Self::Lasting(policy) => policy,
-            Self::Scoped(policy) => policy,
-        }
     }
 }
 

@@ -96,7 +96,7 @@ impl Breaker {
     /// Admits a call or refuses it. The caller owes a `record` for every ticket.
     #[inline]
     pub(crate) fn acquire(&self) -> Result<Ticket, ResilienceError> {
-        self.acquire_quickly().map_or_else(|| self.acquire_slowly(), Ok)
+        self.acquire_quickly().map_or_else(|| self.acquire_slowly(|ticket| ticket), Ok)
     }
 
     /// Admits a call where that takes no more than a look.
@@ -107,28 +107,40 @@ impl Breaker {
         Some(Ticket { generation: Generation(generation), probe: 0 })
     }
 
+    /// [`Breaker::acquire`] where the look was not enough; `keep` puts the ticket where the caller wants it, so that a
+    /// refusal is made in its place at once.
     #[cold]
-    fn acquire_slowly(&self) -> Result<Ticket, ResilienceError> {
+    pub(crate) fn acquire_slowly<T>(&self, keep: impl FnOnce(Ticket) -> T) -> Result<T, ResilienceError> {
+        let refusal = match self.seen_open() {
+            Some(refusal) => refusal,
+            None => match self.change(Machine::admit) {
+                Ok(ticket) => return Ok(keep(ticket)),
+                Err(refusal) => refusal,
+            },
+        };
+        self.counters.add(Count::Rejected);
+        Err(self.refused(refusal))
+    }
+
+    /// The refusal of an OPEN whose end is not near.
+    #[inline]
+    fn seen_open(&self) -> Option<Refusal> {
         let gate = self.gate.word.load(Ordering::Acquire);
-        if gate & OPEN != 0 {
-            let until = Moment::from_nanos(self.gate.open_until.load(Ordering::Acquire));
-            let span = Duration::from_nanos(self.gate.open_span.load(Ordering::Acquire));
-            let now = self.context.clock.before(until);
-            let reason = unpack(self.gate.open_reason.load(Ordering::Acquire));
-            let left = until.since(now);
-            // A clock that was turned back is the machine's business.
-            let credible = left <= span.saturating_add(LONGEST_TICK);
-            // The words belong together only if the gate has not moved meanwhile.
-            if !left.is_zero() && credible && self.gate.word.load(Ordering::Acquire) == gate {
-                self.counters.add(Count::Rejected);
-                return Err(self.refused(Refusal::Open { retry_after: left.min(span), reason }));
-            }
+        if gate & OPEN == 0 {
+            return None;
         }
-        let admitted = self.change(Machine::admit);
-        admitted.map_err(|refusal| {
-            self.counters.add(Count::Rejected);
-            self.refused(refusal)
-        })
+        let until = Moment::from_nanos(self.gate.open_until.load(Ordering::Acquire));
+        let span = self.gate.open_span.load(Ordering::Acquire);
+        let reason = self.gate.open_reason.load(Ordering::Acquire);
+        let left = until.nanos_since(self.context.clock.before(until));
+        // A clock that was turned back is the machine's business.
+        let credible = left <= span.saturating_add(const { nanos(LONGEST_TICK) });
+        // The words belong together only if the gate has not moved meanwhile.
+        if left == 0 || !credible || self.gate.word.load(Ordering::Acquire) != gate {
+            return None;
+        }
+        let retry_after = Duration::from_nanos(left.min(span));
+        Some(Refusal::Open { retry_after, reason: unpack(reason) })
     }
 
     fn refused(&self, refusal: Refusal) -> ResilienceError {
@@ -162,7 +174,9 @@ impl Breaker {
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "measured: a call costs as much as what is in it")]
     pub(crate) fn counts_success_of(&self, ticket: Option<Ticket>) -> bool {
-        let clean = ticket.map_or(0, |ticket| gate_of(ticket.generation) | ADMITS | CLEAN);
+        // No generation is 0, so no gate looks like that of a call without a ticket.
+        let generation = ticket.map_or(0, |ticket| ticket.generation.get());
+        let clean = u64::from(generation) << GENERATION_SHIFT | ADMITS | CLEAN;
         let counts = self.gate.word.load(Ordering::Acquire) == clean;
         if counts {
             self.counters.add(Count::Success);

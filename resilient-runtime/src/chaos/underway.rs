@@ -7,10 +7,13 @@ use super::settings::{Fault, Hit};
 use crate::clock::Clock;
 use crate::timeout::Timer;
 
-/// The fault of the attempt of an async body.
+/// The fault of the attempt of an async body. One pointer in the guarded future, since few attempts are hit.
 #[derive(Debug, Default)]
-pub(crate) struct Underway {
-    hit: Option<Hit>,
+pub(crate) struct Underway(Option<Box<Suffering>>);
+
+#[derive(Debug)]
+struct Suffering {
+    hit: Hit,
     timer: Timer,
 }
 
@@ -28,19 +31,12 @@ pub(crate) enum Suffered {
 impl Underway {
     #[inline]
     pub(crate) fn begin(&mut self, hit: Option<Hit>) {
-        self.hit = hit;
-        self.timer.disarm();
+        self.0 = hit.map(|hit| Box::new(Suffering { hit, timer: Timer::default() }));
     }
 
     #[inline]
     pub(crate) fn is_over(&self) -> bool {
-        self.hit.is_none()
-    }
-
-    /// No attempt of the call ever suffered.
-    #[inline]
-    pub(crate) fn is_idle(&self) -> bool {
-        self.is_over() && self.timer.is_idle()
+        self.0.is_none()
     }
 
     /// Ready once the function's turn has come, or it has none. `limit` is that of the whole attempt.
@@ -55,7 +51,8 @@ impl Underway {
         clock: &Clock,
         limit: Option<Duration>,
     ) -> Poll<Suffered> {
-        let Some(hit) = &mut self.hit else { return Poll::Ready(Suffered::Over) };
+        let Some(suffering) = &mut self.0 else { return Poll::Ready(Suffered::Over) };
+        let Suffering { hit, timer } = &mut **suffering;
         if !hit.delay.is_zero() {
             let most = limit.unwrap_or(Duration::MAX);
             if clock.skip(hit.delay.min(most)) {
@@ -66,11 +63,11 @@ impl Underway {
             }
         }
         let delay = hit.delay;
-        if !delay.is_zero() && self.timer.poll(cx, || delay).is_pending() {
+        if !delay.is_zero() && timer.poll(cx, || delay).is_pending() {
             return Poll::Pending;
         }
         let end = hit.end;
-        self.hit = None;
+        self.0 = None;
         Poll::Ready(if end_in_place(end, operation) { Suffered::Failed } else { Suffered::Over })
     }
 }

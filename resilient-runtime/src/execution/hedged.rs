@@ -14,9 +14,9 @@ use crate::event::EventKind;
 use crate::hedge::{Answer, HedgeDelay, Hedged, Judged};
 use crate::outcome::{Outcome, Verdict};
 use crate::policy::Hedging;
+use crate::policy_ref::PolicyRef;
 use crate::reason::StopReason;
 use crate::retry::LONGEST_HINT;
-use crate::site::PolicyRef;
 use crate::sync::atomic::{AtomicU32, Ordering};
 
 impl Execution {

@@ -18,14 +18,15 @@ pub use attempt::Attempt;
 
 use crate::breaker::Ticket;
 use crate::bulkhead::Place;
-use crate::clock::{Moment, nanos};
+use crate::clock::Moment;
 use crate::error::{ErrorKind, ResilienceError};
 use crate::event::{EventKind, attempts_are_traced};
 use crate::outcome::{Class, Outcome, Verdict};
 use crate::policy::Policy;
+use crate::policy_ref::{Held, PolicyRef};
 use crate::reason::StopReason;
 use crate::retry::{self, BudgetCore, LONGEST_HINT, Retry};
-use crate::site::{PolicyRef, Site};
+use crate::site::Site;
 use crate::timeout::{self, CrossesThreads, Timer};
 use crate::unusual::all_is_usual;
 
@@ -46,8 +47,6 @@ pub struct Execution {
     deadline_is_own: bool,
     /// [`Moment::NEVER`] while nobody wants to know.
     attempt_began: Moment,
-    /// The wait before the attempt under way, or before the next, in nanoseconds.
-    last_delay: u64,
     timer: Timer,
     /// Nothing but the breaker's and the budget's word is wanted of an attempt that succeeds.
     quick: bool,
@@ -136,7 +135,7 @@ impl Execution {
             && Self::is_plain(policy)
         {
             return match Self::quick_ticket(policy) {
-                Some(ticket) => Self::quick(PolicyRef::Lasting(policy), ticket),
+                Some(ticket) => Self::quick(PolicyRef::lasting(policy), ticket),
                 None => Self::enter_shut(policy),
             };
         }
@@ -145,8 +144,8 @@ impl Execution {
 
     /// Begins a call that only the breaker itself can say something about.
     #[cold]
-    fn enter_shut(policy: &'static Policy) -> Self {
-        Self::new(PolicyRef::Lasting(policy), Moment::NEVER, false)
+    fn enter_shut(policy: &'static Held) -> Self {
+        Self::new(PolicyRef::lasting(policy), Moment::NEVER, false)
     }
 
     #[cold]
@@ -157,7 +156,7 @@ impl Execution {
     /// Begins a call of the function at `site` on the state that belongs to `key`.
     pub fn enter_keyed(site: &'static Site, key: &(impl Key + ?Sized)) -> Self {
         let policy = site.policy().of_key(&key.text());
-        Self::begin(PolicyRef::Scoped(Arc::new(policy)))
+        Self::begin(PolicyRef::counted(policy))
     }
 
     /// Whether nothing but its breaker and its budget can matter to a call that begins now. The healthy path skips
@@ -211,7 +210,6 @@ impl Execution {
             deadline,
             deadline_is_own,
             attempt_began: Moment::NEVER,
-            last_delay: 0,
             timer: Timer::default(),
             quick: false,
             stage: Stage::Waiting,
@@ -246,24 +244,17 @@ impl Execution {
             return Err(self.deadline_exceeded());
         }
         self.asked = self.asked.saturating_add(1);
-        if let Some(breaker) = &self.policy.breaker
-            && self.ticket.is_none()
-            && !(self.is_lane && self.policy.breaker_per_call)
-        {
-            match breaker.acquire() {
-                Ok(ticket) => self.ticket = Some(ticket),
-                Err(refused) => {
-                    if self.is_refused_quietly() {
-                        self.ended = Some(StopReason::Refused);
-                    }
-                    return Err(refused);
-                }
+        let Self { policy, ticket, is_lane, .. } = self;
+        match &policy.breaker {
+            Some(breaker) if ticket.is_none() && !(*is_lane && policy.breaker_per_call) => {
+                *ticket = breaker.acquire_quickly();
+                if ticket.is_some() { Ok(()) } else { breaker.acquire_slowly(|slow| *ticket = Some(slow)) }
             }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
-    /// Whether a refusal is the end of the call, and nobody wants to hear of it.
+    /// Whether the breaker's refusal is the end of the call, and nobody wants to hear of it.
     fn is_refused_quietly(&self) -> bool {
         !self.paid
             && !self.is_lane
@@ -317,7 +308,10 @@ impl Execution {
     /// [`Execution::settle`], where the library itself answered.
     #[cold]
     pub fn settle_refused(&mut self, refused: &ResilienceError) -> bool {
-        if self.ended.is_some() {
+        if matches!(refused, ResilienceError::CircuitOpen { .. } | ResilienceError::Isolated { .. })
+            && self.is_refused_quietly()
+        {
+            self.ended = Some(StopReason::Refused);
             return true;
         }
         self.leave();
@@ -360,7 +354,7 @@ impl Execution {
 
     /// Waits before the next attempt, on this thread.
     pub fn pause_blocking(&mut self) {
-        self.wait_blocking(Duration::from_nanos(self.last_delay));
+        self.wait_blocking(self.timer.last_delay());
     }
 
     /// Waits on this thread.
@@ -375,10 +369,10 @@ impl Execution {
     #[inline(always)]
     pub fn is_spent(&self) -> bool {
         #[cfg(feature = "chaos")]
-        if !self.chaos.is_idle() {
+        if !self.chaos.is_over() {
             return false;
         }
-        self.timer.is_idle() && self.ended.is_some() && matches!(self.policy, PolicyRef::Lasting(_))
+        self.timer.is_idle() && self.ended.is_some() && self.policy.lasts()
     }
 
     /// What is left of the call goes.
@@ -586,8 +580,7 @@ impl Execution {
             return Err(StopReason::DelayTooLong);
         }
         let context = &self.policy.context;
-        let delay =
-            retry.delay(self.asked.saturating_sub(1), Duration::from_nanos(self.last_delay), context.luck());
+        let delay = retry.delay(self.asked.saturating_sub(1), self.timer.last_delay(), context.luck());
         let delay = retry::at_least(delay, hint, context.luck());
         if limited && now.saturating_add(delay) >= self.deadline {
             return Err(StopReason::DelayTooLong);
@@ -596,7 +589,7 @@ impl Execution {
     }
 
     fn try_again_after(&mut self, delay: Duration) {
-        self.last_delay = nanos(delay);
+        self.timer.delay_by(delay);
         self.quick = false;
         self.timed_out = false;
         self.attempt_began = Moment::NEVER;
@@ -696,7 +689,7 @@ impl Future for Pause<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Self { call, stage } = &mut *self;
-        let delay = Duration::from_nanos(call.last_delay);
+        let delay = call.timer.last_delay();
         match stage {
             Pausing::Begins if delay.is_zero() || call.policy.context.clock.skip(delay) => {
                 *stage = Pausing::Lets;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::policy::Policy;
+use crate::policy_ref::PolicyRef;
 use crate::runtime::{Report, Runtime};
-use crate::site::PolicyRef;
 use crate::sync::{RwLock, Whole};
 
 /// One policy for the process and one for the scope that asked last.
@@ -19,7 +19,7 @@ pub(super) struct Kept {
 #[derive(Debug)]
 struct InForce {
     epoch: u64,
-    policy: Arc<Policy>,
+    policy: PolicyRef,
 }
 
 impl Kept {
@@ -37,23 +37,23 @@ impl Kept {
                     && !is_stale
                     && Arc::ptr_eq(&kept.policy.context, runtime.context())
                 {
-                    return PolicyRef::Scoped(Arc::clone(&kept.policy));
+                    return kept.policy.clone();
                 }
                 drop(kept);
                 let (policy, reports) = make(runtime);
-                let policy = Arc::new(policy);
+                let policy = PolicyRef::counted(policy);
                 is_stale = runtime.epoch() != epoch;
                 if is_stale {
                     continue;
                 }
-                let in_force = InForce { epoch, policy: Arc::clone(&policy) };
+                let in_force = InForce { epoch, policy: policy.clone() };
                 let before = slot.write().whole().replace(in_force);
                 drop(before);
                 // Only now: a listener may come back here.
                 for (operation, message) in reports {
                     runtime.report(operation, message);
                 }
-                return PolicyRef::Scoped(policy);
+                return policy;
             }
         })
     }

@@ -29,12 +29,12 @@ use crate::health::HealthConfig;
 use crate::hedging::Hedge;
 use crate::outcome::Classify;
 use crate::policy::{Hedging, Policy};
+use crate::policy_ref::PolicyRef;
 use crate::profile::{ConfigErrors, Explanation, IntoDuration, Problem, Settings, check};
 use crate::rate_limiter::RateLimiter;
 use crate::retry::{Budget, BudgetCore, Retry};
 use crate::retry_budget::RetryBudget;
 use crate::runtime::Runtime;
-use crate::site::PolicyRef;
 use config::Configured;
 use drive::{drive, drive_async, drive_hedged};
 use kept::Kept;
@@ -192,7 +192,7 @@ impl<R> ResilientOperation<R> {
         }
         // Calls without a key have one state as well: none at all would leave them unguarded.
         let key = self.key.as_deref().unwrap_or_default();
-        Execution::begin(PolicyRef::Scoped(Arc::new(policy.of_key(key))))
+        Execution::begin(PolicyRef::counted(policy.of_key(key)))
     }
 
     fn judge<T, E>(&self) -> Judge<'_, T, E>

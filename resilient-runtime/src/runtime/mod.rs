@@ -23,13 +23,14 @@ use crate::family::Family;
 use crate::health::{HealthConfig, ServiceHealth};
 use crate::hedge::Latency;
 use crate::policy::{Families, Hedging, Policy};
+use crate::policy_ref::PolicyRef;
 #[cfg(feature = "reload")]
 use crate::profile::SettingsFile;
 use crate::profile::{ConfigErrors, Explanation, Problem, Request, Resolved, Subject, check, resolve};
 use crate::rate_limit::RateLimiterCore;
 use crate::registry::{BudgetSlot, Registry, Shared};
 use crate::retry::Budget;
-use crate::site::{Asking, PolicyRef, Site, sites};
+use crate::site::{Asking, Site, sites};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, Whole, plain};
 use crate::timeout::TimeoutMode;
@@ -82,7 +83,7 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Policies {
     /// By site; the process's runtime keeps them in the sites themselves.
-    scoped: HashMap<usize, Arc<Policy>>,
+    scoped: HashMap<usize, PolicyRef>,
 }
 
 impl Runtime {
@@ -170,11 +171,11 @@ impl Runtime {
                 return known;
             }
             let kept = if self.0.is_process {
-                PolicyRef::Lasting(site.keep(policy))
+                PolicyRef::lasting(site.keep(policy))
             } else {
-                let policy = Arc::new(policy);
-                policies.scoped.insert(key(site), Arc::clone(&policy));
-                PolicyRef::Scoped(policy)
+                let policy = PolicyRef::counted(policy);
+                policies.scoped.insert(key(site), policy.clone());
+                policy
             };
             drop(policies);
             // Only now, and by whoever kept it: a listener may come back here, and others may have built it as well.
@@ -187,9 +188,9 @@ impl Runtime {
 
     fn known_policy(&self, site: &'static Site, policies: &Policies) -> Option<PolicyRef> {
         if self.0.is_process {
-            return site.kept().map(PolicyRef::Lasting);
+            return site.kept().map(PolicyRef::lasting);
         }
-        policies.scoped.get(&key(site)).map(|policy| PolicyRef::Scoped(Arc::clone(policy)))
+        policies.scoped.get(&key(site)).cloned()
     }
 
     /// What `asking` shall follow, and what is to be reported about it.

@@ -8,6 +8,8 @@ use std::time::Duration;
 use pin_project_lite::pin_project;
 use tokio::time::Sleep;
 
+use crate::clock::nanos;
+
 /// One pointer in the guarded future; what it takes to wait is on the heap, and only once something waits.
 #[derive(Debug, Default)]
 pub(crate) struct Timer(Option<Pin<Box<Armed>>>);
@@ -21,6 +23,8 @@ pin_project! {
         limit: Option<Duration>,
         // What the attempt under way waited in a queue.
         queued: Duration,
+        // The wait before the attempt under way, or before the next, in nanoseconds.
+        last_delay: u64,
     }
 }
 
@@ -56,6 +60,18 @@ impl Timer {
     /// How long the attempt under way waited in a queue.
     pub(crate) fn time_queued(&self) -> Duration {
         self.0.as_ref().map_or(Duration::ZERO, |armed| armed.queued)
+    }
+
+    /// Another attempt follows after `delay`.
+    pub(crate) fn delay_by(&mut self, delay: Duration) {
+        if !delay.is_zero() || !self.is_idle() {
+            *self.0.get_or_insert_default().as_mut().project().last_delay = nanos(delay);
+        }
+    }
+
+    /// The wait before the attempt under way, or before the next.
+    pub(crate) fn last_delay(&self) -> Duration {
+        self.0.as_ref().map_or(Duration::ZERO, |armed| Duration::from_nanos(armed.last_delay))
     }
 
     /// Ready with the limit once so much time has passed since it was armed; `limit` is asked for then.

@@ -1,4 +1,4 @@
-//! A call that every layer lets through at once takes nothing from the heap, a hedged one neither.
+//! What a guarded call takes: nothing from the heap where every layer lets it through at once, and little of its future.
 #![allow(unsafe_code, reason = "an allocator that counts")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -7,7 +7,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use resilient::{ResilienceError, resilient};
+use resilient::{ResilienceError, circuit_breaker, resilient};
 
 struct Counting;
 
@@ -97,4 +97,27 @@ fn a_thread_that_every_layer_lets_through_allocates_nothing() {
     };
     taken_by(10);
     assert_eq!(taken_by(1_000), 0);
+}
+
+/// What the guarded function's future is larger than the plain one's.
+macro_rules! larger_by {
+    ($($guard:tt)*) => {{
+        #[allow(clippy::unused_async, reason = "the shape of the guarded functions")]
+        async fn plain(n: u32) -> Result<u32, ResilienceError> {
+            Ok(n)
+        }
+        $($guard)*
+        async fn guarded(n: u32) -> Result<u32, ResilienceError> {
+            Ok(n)
+        }
+        size_of_val(&guarded(0)) - size_of_val(&plain(0))
+    }};
+}
+
+#[test]
+fn a_future_is_larger_by_80_bytes_for_a_breaker_and_by_96_for_retries_and_a_time_limit_besides() {
+    // A pointer to what the attempt has to suffer, where faults on purpose are built in.
+    let room = if cfg!(feature = "chaos") { size_of::<usize>() } else { 0 };
+    assert!(larger_by!(#[circuit_breaker(name = "footprint_breaker")]) <= 80 + room);
+    assert!(larger_by!(#[resilient(operation_name = "footprint_full")]) <= 96 + room);
 }
