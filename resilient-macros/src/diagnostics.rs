@@ -47,7 +47,14 @@ impl Errors {
 
     #[cfg(test)]
     pub(crate) fn messages(&self) -> Vec<String> {
-        self.0.iter().flat_map(|error| error.clone().into_iter().map(|one| one.to_string())).collect()
+        self.places().into_iter().map(|(message, _)| message).collect()
+    }
+
+    /// What is said, and where.
+    #[cfg(test)]
+    pub(crate) fn places(&self) -> Vec<(String, proc_macro2::Span)> {
+        let each = self.0.iter().flat_map(Clone::clone);
+        each.map(|one| (one.to_string(), one.span())).collect()
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the attributes print and what they refuse, on token streams.
 
 mod blocks;
+mod carets;
 mod expansion;
 mod mistakes;
 mod signatures;
