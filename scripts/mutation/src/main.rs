@@ -9,12 +9,17 @@ mod switch;
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
+use serde::{Deserialize, Serialize};
 use syn::visit_mut::VisitMut;
 
 use list::Mutant;
+use run::{Executable, Verdict};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -32,61 +37,75 @@ const PACKAGES: [&str; 8] = [
 
 fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
-    let [list, tree, out, excused] = [(); 4].map(|()| args.next());
-    let (Some(list), Some(tree), Some(out), Some(excused)) = (list, tree, out, excused) else {
-        return Err("usage: resilient-mutation LIST TREE OUT EXCUSED [FILE..]".into());
+    let [list, sources, out, excused] = [(); 4].map(|()| args.next());
+    let (Some(list), Some(sources), Some(out), Some(excused)) = (list, sources, out, excused) else {
+        return Err("usage: resilient-mutation LIST SOURCES OUT EXCUSED [PART..]".into());
     };
     let only: Vec<String> = args.collect();
+    let jobs = std::env::var("MUTANTS_JOBS").map_or(Ok(1), |jobs| jobs.parse())?;
     let excused = fs::read_to_string(excused)?;
     let excused: BTreeSet<&str> = excused.lines().filter(|line| !line.starts_with('#')).collect();
     let mutants: Vec<Mutant> = serde_json::from_slice(&fs::read(list)?)?;
-    let (tree, out) = (PathBuf::from(tree), PathBuf::from(out));
-    fs::create_dir_all(&out)?;
+    let (sources, out) = (PathBuf::from(sources), PathBuf::from(out));
+    let tree = out.join("tree");
+    fs::create_dir_all(&tree)?;
+    let began = Instant::now();
 
-    let numbered = || mutants.iter().enumerate().map(|(index, mutant)| (index + 1, mutant));
-    let chosen: BTreeSet<usize> = numbered()
-        .filter(|(_, mutant)| only.is_empty() || only.iter().any(|part| mutant.file.contains(part)))
-        .map(|(number, _)| number)
-        .collect();
-    let (written, unviable) = build(&tree, &mutants, &chosen)?;
+    let Built { written, unviable } = build(&sources, &tree, &out, &mutants)?;
+    let is_chosen = |number: &usize| {
+        only.is_empty() || only.iter().any(|part| mutants[number - 1].name.contains(part.as_str()))
+    };
+    let chosen: Vec<usize> = (1..=mutants.len()).filter(is_chosen).collect();
     let unasked: Vec<_> =
         chosen.iter().filter(|number| !written.contains(number) && !unviable.contains(number)).collect();
-    eprintln!(
-        "{} mutants, {} do not compile, {} cannot be switched",
-        chosen.len(),
-        unviable.len(),
-        unasked.len()
-    );
-
-    let tests = run::Tests::of(&executables(&tree)?, &out)?;
-    let mut report = BTreeMap::<&str, Score>::new();
-    let mut missed = String::new();
-    // Those that must all be killed come first: who stops early knows the most.
-    let mut written: Vec<usize> = written.into_iter().collect();
-    written.sort_by_key(|number| !is_exact(&mutants[number - 1].file));
-    for number in written {
-        let mutant = &mutants[number - 1];
-        let excused = excused.contains(&*unplaced(&mutant.name));
-        let killed = tests.kill(number)?;
-        report.entry(&mutant.file).or_default().add(killed, excused);
-        if killed && excused {
-            println!("listed as one that nobody can notice, yet a test does: {}", mutant.name);
-        } else if !killed && !excused {
-            println!("missed {}", mutant.name);
-            missed += &format!("{}\n", mutant.name);
-        }
-    }
-    fs::write(out.join("missed.txt"), missed)?;
     let names = |numbers: &mut dyn Iterator<Item = &usize>| -> String {
         numbers.map(|number| format!("{}\n", mutants[number - 1].name)).collect()
     };
     fs::write(out.join("unviable.txt"), names(&mut unviable.iter()))?;
-    fs::write(out.join("unasked.txt"), names(&mut unasked.into_iter()))?;
+    fs::write(out.join("unasked.txt"), names(&mut unasked.iter().copied()))?;
+    // Those that must all be killed come first: who stops early knows the most.
+    let mut asked: Vec<usize> = chosen.iter().copied().filter(|number| written.contains(number)).collect();
+    asked.sort_by_key(|number| !is_exact(&mutants[number - 1].file));
+    eprintln!(
+        "{} mutants, {} do not compile, {} are not in this build or computed while it is made",
+        chosen.len(),
+        chosen.len() - asked.len() - unasked.len(),
+        unasked.len()
+    );
 
-    let [mut exact, mut all] = [Score::default(); 2];
-    for (file, score) in &report {
+    let tests = run::Tests::of(&executables(&tree)?, &out, jobs)?;
+    eprintln!("built and traced after {} s", began.elapsed().as_secs());
+    let report = Mutex::new((BTreeMap::<&str, Score>::new(), Score::default()));
+    let missed = fs::File::create(out.join("missed.txt"))?;
+    run::side_by_side(jobs, asked.len(), |index| {
+        let mutant = &mutants[asked[index] - 1];
+        let excused = excused.contains(&*unplaced(&mutant.name));
+        let verdict = tests.judge(asked[index])?;
+        let (by_file, all) = &mut *report.lock().unwrap_or_else(PoisonError::into_inner);
+        by_file.entry(&mutant.file).or_default().add(verdict, excused);
+        all.add(verdict, excused);
+        match (verdict, excused) {
+            (Verdict::Lived, false) => {
+                println!("missed {}", mutant.name);
+                writeln!(&missed, "{}", mutant.name)?;
+            }
+            (Verdict::Failed | Verdict::Stuck, true) => {
+                println!("listed as one that nobody can notice, yet a test does: {}", mutant.name);
+            }
+            (Verdict::Stuck, false) => println!("without end {}", mutant.name),
+            _ => {}
+        }
+        if all.asked() % 100 == 0 {
+            let minutes = began.elapsed().as_secs() / 60;
+            eprintln!("{} of {} asked after {minutes} min: {all}", all.asked(), asked.len());
+        }
+        Ok(())
+    })?;
+
+    let (by_file, all) = report.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut exact = Score::default();
+    for (file, score) in &by_file {
         println!("  {score} in {file}");
-        all = all + *score;
         if is_exact(file) {
             exact = exact + *score;
         }
@@ -94,7 +113,7 @@ fn main() -> Result<()> {
     println!(
         "mutants: {exact} in the mechanisms and in what reads and judges the attributes (100 % promised)"
     );
-    println!("mutants: {all} in the crates (90 % promised)");
+    println!("mutants: {all} in the crates (90 % promised), after {} min", began.elapsed().as_secs() / 60);
     if exact.missed > 0 || all.missed * 10 > all.killed + all.missed {
         return Err("more were missed than promised".into());
     }
@@ -126,18 +145,28 @@ fn is_exact(file: &str) -> bool {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Score {
+    /// By a test that failed or found no end.
     killed: usize,
+    stuck: usize,
     missed: usize,
     excused: usize,
 }
 
 impl Score {
-    fn add(&mut self, killed: bool, excused: bool) {
-        *(match (killed, excused) {
-            (true, _) => &mut self.killed,
-            (false, true) => &mut self.excused,
-            (false, false) => &mut self.missed,
-        }) += 1;
+    fn add(&mut self, verdict: Verdict, excused: bool) {
+        match verdict {
+            Verdict::Failed => self.killed += 1,
+            Verdict::Stuck => {
+                self.killed += 1;
+                self.stuck += 1;
+            }
+            Verdict::Lived if excused => self.excused += 1,
+            Verdict::Lived => self.missed += 1,
+        }
+    }
+
+    fn asked(&self) -> usize {
+        self.killed + self.missed + self.excused
     }
 }
 
@@ -147,6 +176,7 @@ impl std::ops::Add for Score {
     fn add(self, other: Self) -> Self {
         Self {
             killed: self.killed + other.killed,
+            stuck: self.stuck + other.stuck,
             missed: self.missed + other.missed,
             excused: self.excused + other.excused,
         }
@@ -155,13 +185,15 @@ impl std::ops::Add for Score {
 
 impl std::fmt::Display for Score {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { killed, missed, excused } = self;
+        let Self { killed, stuck, missed, excused } = self;
         write!(f, "{killed} of {} killed", killed + missed)?;
-        if *excused > 0 {
-            write!(f, " ({excused} more are listed as ones that nobody can notice)")
-        } else {
-            Ok(())
+        if *stuck > 0 {
+            write!(f, ", {stuck} of them since a test found no end")?;
         }
+        if *excused > 0 {
+            write!(f, " ({excused} more are listed as ones that nobody can notice)")?;
+        }
+        Ok(())
     }
 }
 
@@ -172,32 +204,92 @@ fn unplaced(name: &str) -> String {
     format!("{file}:{}", parts.nth(2).unwrap_or_default())
 }
 
-/// Writes the switches until everything compiles; tells which mutants are there and which do not compile.
-fn build(
-    tree: &Path,
-    mutants: &[Mutant],
-    chosen: &BTreeSet<usize>,
-) -> Result<(BTreeSet<usize>, BTreeSet<usize>)> {
+/// Which mutants are there and which do not compile.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Built {
+    written: BTreeSet<usize>,
+    unviable: BTreeSet<usize>,
+}
+
+/// What does not compile, as far as the last build found, so that the next need not find it again: for a text of a file, the
+/// mutants' names. And the functions that are called while compiling.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Known {
+    unviable: BTreeMap<String, (String, BTreeSet<String>)>,
+    constant: BTreeSet<String>,
+}
+
+/// What is in a folder, by the path from `root`.
+fn read(root: &Path, under: &Path, files: &mut BTreeMap<String, Vec<u8>>) -> Result<()> {
+    for entry in fs::read_dir(root.join(under))? {
+        let entry = entry?;
+        let path = under.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            read(root, &path, files)?;
+        } else {
+            files.insert(path.to_string_lossy().into_owned(), fs::read(entry.path())?);
+        }
+    }
+    Ok(())
+}
+
+/// Leaves a file alone that has this text already, so that what does not depend on a change is not built again.
+fn rewrite(path: &Path, text: &[u8]) -> Result<()> {
+    if fs::read(path).is_ok_and(|there| there == text) {
+        return Ok(());
+    }
+    fs::create_dir_all(path.parent().ok_or("a file in no folder")?)?;
+    Ok(fs::write(path, text)?)
+}
+
+/// Writes the switches until everything compiles.
+fn build(sources: &Path, tree: &Path, out: &Path, mutants: &[Mutant]) -> Result<Built> {
+    let known = out.join("known.json");
+    let last: Known =
+        fs::read(&known).ok().and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default();
     let mut by_file = BTreeMap::<&str, Vec<(usize, &Mutant)>>::new();
-    for number in chosen {
-        by_file.entry(&mutants[number - 1].file).or_default().push((*number, &mutants[number - 1]));
+    for (index, mutant) in mutants.iter().enumerate() {
+        by_file.entry(&mutant.file).or_default().push((index + 1, mutant));
     }
     let originals: BTreeMap<_, _> = by_file
         .keys()
-        .map(|file| Ok((*file, fs::read_to_string(tree.join(file))?)))
+        .map(|file| Ok((*file, fs::read_to_string(sources.join(file))?)))
         .collect::<Result<_>>()?;
+    let mut others = BTreeMap::new();
+    read(sources, Path::new(""), &mut others)?;
+    others.retain(|file, _| !originals.contains_key(file.as_str()));
     for root in ["resilient-runtime/src/lib.rs", "resilient-macros/src/lib.rs"] {
-        let path = tree.join(root);
-        let source = fs::read_to_string(&path)?;
-        fs::write(path, source + switch::SWITCH)?;
+        if let Some(text) = others.get_mut(root) {
+            text.extend_from_slice(switch::SWITCH.as_bytes());
+        }
     }
+    let mut stale = BTreeMap::new();
+    read(tree, Path::new(""), &mut stale)?;
+    for file in
+        stale.keys().filter(|file| !others.contains_key(*file) && !originals.contains_key(file.as_str()))
+    {
+        fs::remove_file(tree.join(file))?;
+    }
+    for (file, text) in &others {
+        rewrite(&tree.join(file), text)?;
+    }
+    let mut constant = last.constant;
     let mut unviable = BTreeSet::new();
+    for (file, there) in &by_file {
+        if let Some((text, names)) = last.unviable.get(*file)
+            && *text == originals[file]
+        {
+            unviable.extend(
+                there.iter().filter(|(_, mutant)| names.contains(&mutant.name)).map(|(number, _)| number),
+            );
+        }
+    }
     loop {
         let mut written = BTreeSet::new();
         let mut regions = BTreeMap::new();
         for (file, there) in &by_file {
             let alive = there.iter().filter(|(number, _)| !unviable.contains(number)).copied();
-            let mut switch = switch::Switch::new(alive);
+            let mut switch = switch::Switch::new(alive, &constant);
             let mut source = originals[file].clone();
             if file.ends_with("/src/lib.rs") {
                 source += switch::SWITCH;
@@ -205,31 +297,36 @@ fn build(
             let mut parsed = syn::parse_file(&source)?;
             switch.visit_file_mut(&mut parsed);
             let printed = prettyplease::unparse(&parsed);
-            if fs::read_to_string(tree.join(file))? != printed {
-                fs::write(tree.join(file), &printed)?;
-            }
+            rewrite(&tree.join(file), printed.as_bytes())?;
             written.append(&mut switch.written);
+            unviable.append(&mut switch.unviable);
             regions.insert(*file, blame::Regions::of(&syn::parse_file(&printed)?));
         }
-        let found = errors(tree)?;
-        if found.is_empty() {
-            return Ok((written, unviable));
+        let complaints = complaints(tree)?;
+        if complaints.is_empty() {
+            let names = |there: &[(usize, &Mutant)]| {
+                let there = there.iter().filter(|(number, _)| unviable.contains(number));
+                there.map(|(_, mutant)| mutant.name.clone()).collect()
+            };
+            let unviable_by_file = by_file
+                .iter()
+                .map(|(file, there)| ((*file).to_owned(), (originals[file].clone(), names(there))));
+            let found = Known { unviable: unviable_by_file.collect(), constant };
+            fs::write(known, serde_json::to_vec(&found)?)?;
+            return Ok(Built { written, unviable });
         }
-        let before = unviable.len();
-        for (file, places) in &found {
-            for (line, column) in places {
-                unviable.extend(
+        let before = (unviable.len(), constant.len());
+        for Complaint { file, line, column, constant: name } in &complaints {
+            match name {
+                Some(name) if name != "__mutant" => _ = constant.insert(name.clone()),
+                _ => unviable.extend(
                     regions.get(file.as_str()).into_iter().flat_map(|all| all.around(*line, *column)),
-                );
+                ),
             }
         }
-        eprintln!(
-            "{} places do not compile, {} mutants left out",
-            found.values().map(Vec::len).sum::<usize>(),
-            unviable.len()
-        );
-        if unviable.len() == before {
-            return Err(format!("what does not compile is in no mutant: {found:?}").into());
+        eprintln!("{} places do not compile, {} mutants left out", complaints.len(), unviable.len());
+        if (unviable.len(), constant.len()) == before {
+            return Err(format!("what does not compile is in no mutant: {complaints:?}").into());
         }
     }
 }
@@ -246,31 +343,47 @@ fn cargo(tree: &Path, args: &[&str]) -> Result<Vec<serde_json::Value>> {
     Ok(String::from_utf8(output.stdout)?.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
 }
 
-/// Where the compiler complains, by file.
-fn errors(tree: &Path) -> Result<BTreeMap<String, Vec<(usize, usize)>>> {
-    let mut errors = BTreeMap::<_, Vec<_>>::new();
+#[derive(Debug)]
+struct Complaint {
+    file: String,
+    line: usize,
+    column: usize,
+    /// The function that has to be `const` here.
+    constant: Option<String>,
+}
+
+fn complaints(tree: &Path) -> Result<Vec<Complaint>> {
+    let mut complaints = Vec::new();
     for message in cargo(tree, &["check", "--lib", "--tests", "--keep-going"])? {
         let message = &message["message"];
         if message["level"] != "error" {
             continue;
         }
         let Some(spans) = message["spans"].as_array() else { continue };
-        let primary = spans.iter().filter(|span| span["is_primary"] == true);
-        for span in primary {
-            let file = span["file_name"].as_str().unwrap_or_default().to_owned();
+        let called = message["message"].as_str().filter(|_| message["code"]["code"] == "E0015");
+        let called = called.and_then(|text| text.split('`').nth(1)?.rsplit("::").next());
+        for span in spans.iter().filter(|span| span["is_primary"] == true) {
             let at = |key: &str| usize::try_from(span[key].as_u64().unwrap_or(1)).unwrap_or(1);
-            errors.entry(file).or_default().push((at("line_start"), at("column_start")));
+            complaints.push(Complaint {
+                file: span["file_name"].as_str().unwrap_or_default().to_owned(),
+                line: at("line_start"),
+                column: at("column_start"),
+                constant: called.map(str::to_owned),
+            });
         }
     }
-    Ok(errors)
+    Ok(complaints)
 }
 
-fn executables(tree: &Path) -> Result<Vec<PathBuf>> {
+fn executables(tree: &Path) -> Result<Vec<Executable>> {
     let built = cargo(tree, &["test", "--no-run", "--lib", "--tests"])?;
-    let executables: Vec<_> = built
-        .iter()
-        .filter(|message| message["profile"]["test"] == true)
-        .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
+    let tests = built.iter().filter(|message| message["profile"]["test"] == true);
+    let executables: Vec<_> = tests
+        .filter_map(|message| {
+            let manifest = Path::new(message["manifest_path"].as_str()?);
+            let folder = manifest.parent()?.to_owned();
+            Some(Executable { file: PathBuf::from(message["executable"].as_str()?), folder })
+        })
         .collect();
     if executables.is_empty() { Err("no test was built".into()) } else { Ok(executables) }
 }

@@ -4,17 +4,35 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::Result;
 
-/// A mutant may loop for ever, or ask for all memory there is.
-const LONGEST: Duration = Duration::from_secs(60);
+/// A mutant may loop for ever, or ask for all memory there is. A test may take ten times as long as without it, and this.
+const LONGEST: Duration = Duration::from_secs(10);
 const MEMORY: &str = "--as=6000000000";
+
+/// What the tests say of a mutant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Failed,
+    /// A test did not come to an end.
+    Stuck,
+    Lived,
+}
+
+/// A file of tests, and the folder that cargo runs it in.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Executable {
+    pub file: PathBuf,
+    pub folder: PathBuf,
+}
 
 #[derive(Debug)]
 struct Test {
-    executable: PathBuf,
+    executable: Executable,
     name: String,
     took: Duration,
 }
@@ -27,83 +45,131 @@ pub struct Tests {
 
 impl Tests {
     /// Runs each test alone once, and remembers which mutants it meets.
-    pub fn of(executables: &[PathBuf], out: &Path) -> Result<Self> {
-        let mut tests = Self { all: Vec::new(), meets: BTreeMap::new() };
-        let trace = out.join("trace");
+    pub fn of(executables: &[Executable], out: &Path, jobs: usize) -> Result<Self> {
+        let mut listed = Vec::new();
         for executable in executables {
-            let listed = Command::new(executable).args(["--list", "--format=terse"]).output()?;
-            for line in String::from_utf8(listed.stdout)?.lines() {
-                let Some(name) = line.strip_suffix(": test") else { continue };
-                let _ = fs::remove_file(&trace);
-                let began = Instant::now();
-                let passed = run(executable, &[name], |command| command.env("MUTANT_TRACE", &trace))?;
-                if !passed {
-                    eprintln!("left out, fails as it is: {name} in {}", executable.display());
-                    continue;
-                }
-                let index = tests.all.len();
-                tests.all.push(Test {
-                    executable: executable.clone(),
-                    name: name.to_owned(),
-                    took: began.elapsed(),
-                });
-                for number in fs::read_to_string(&trace).unwrap_or_default().lines() {
-                    tests.meets.entry(number.parse()?).or_default().push(index);
+            let names = Command::new(&executable.file).args(["--list", "--format=terse"]).output()?;
+            for line in String::from_utf8(names.stdout)?.lines() {
+                if let Some(name) = line.strip_suffix(": test") {
+                    listed.push((executable, name.to_owned()));
                 }
             }
         }
-        for met in tests.meets.values_mut() {
-            met.sort_by_key(|index| tests.all[*index].took);
+        let tests = Mutex::new(Self { all: Vec::new(), meets: BTreeMap::new() });
+        side_by_side(jobs, listed.len(), |index| {
+            let (executable, name) = &listed[index];
+            let trace = out.join(format!("trace-{index}"));
+            let began = Instant::now();
+            let alone = |command: &mut Command| {
+                command.env("MUTANT_TRACE", &trace);
+            };
+            if run(executable, &[name], 6 * LONGEST, alone)? != Verdict::Lived {
+                eprintln!("left out, fails as it is: {name} in {}", executable.file.display());
+                return Ok(());
+            }
+            let took = began.elapsed();
+            let met = fs::read_to_string(&trace).unwrap_or_default();
+            let _ = fs::remove_file(&trace);
+            let mut tests = tests.lock().unwrap_or_else(PoisonError::into_inner);
+            let index = tests.all.len();
+            tests.all.push(Test { executable: (*executable).clone(), name: name.clone(), took });
+            for number in met.lines() {
+                tests.meets.entry(number.parse()?).or_default().push(index);
+            }
+            Ok(())
+        })?;
+        let Self { all, mut meets } = tests.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for met in meets.values_mut() {
+            met.sort_by_key(|index| all[*index].took);
             met.dedup();
         }
-        eprintln!("{} tests", tests.all.len());
-        Ok(tests)
+        let took: Duration = all.iter().map(|test| test.took).sum();
+        eprintln!("{} tests, {} s one by one", all.len(), took.as_secs());
+        Ok(Self { all, meets })
     }
 
     /// Whether a test that meets the mutant fails: the quickest ones first, then more at a time.
-    pub fn kill(&self, number: usize) -> Result<bool> {
+    pub fn judge(&self, number: usize) -> Result<Verdict> {
         let mut left = self.meets.get(&number).map_or(&[][..], Vec::as_slice);
         let mut at_once = 4;
         while !left.is_empty() {
             let (now, later) = left.split_at(at_once.min(left.len()));
-            let mut by_executable = BTreeMap::<&Path, Vec<&str>>::new();
+            let mut by_executable = BTreeMap::<&Executable, (Vec<&str>, Duration)>::new();
             for index in now {
                 let test = &self.all[*index];
-                by_executable.entry(&test.executable).or_default().push(&test.name);
+                let (names, took) = by_executable.entry(&test.executable).or_default();
+                names.push(&test.name);
+                *took += test.took;
             }
-            for (executable, names) in by_executable {
-                let on = number.to_string();
-                if !run(executable, &names, |command| command.env("MUTANT", on))? {
-                    return Ok(true);
+            for (executable, (names, took)) in by_executable {
+                let on = |command: &mut Command| {
+                    command.env("MUTANT", number.to_string());
+                };
+                match run(executable, &names, LONGEST + 10 * took, on)? {
+                    Verdict::Lived => {}
+                    killed => return Ok(killed),
                 }
             }
             (left, at_once) = (later, at_once * 6);
         }
-        Ok(false)
+        Ok(Verdict::Lived)
     }
 }
 
-fn run(executable: &Path, names: &[&str], with: impl FnOnce(&mut Command) -> &mut Command) -> Result<bool> {
+/// Does `work` with each number below `count`, on so many threads; the first error ends it.
+pub fn side_by_side(jobs: usize, count: usize, work: impl Fn(usize) -> Result<()> + Sync) -> Result<()> {
+    let next = AtomicUsize::new(0);
+    let failed = Mutex::new(None);
+    std::thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(|| {
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    if index >= count {
+                        return;
+                    }
+                    if let Err(error) = work(index) {
+                        next.store(count, Ordering::Relaxed);
+                        *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+                    }
+                }
+            });
+        }
+    });
+    match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some(error) => Err(error.into()),
+        None => Ok(()),
+    }
+}
+
+fn run(
+    executable: &Executable,
+    names: &[impl AsRef<std::ffi::OsStr>],
+    longest: Duration,
+    with: impl FnOnce(&mut Command),
+) -> Result<Verdict> {
     let mut command = Command::new("prlimit");
     command
         .arg(MEMORY)
-        .arg(executable)
+        .arg(&executable.file)
         .arg("--exact")
         .args(names)
         .stdout(Stdio::null())
         .stderr(Stdio::null());
-    command.env("RUST_BACKTRACE", "0");
-    let mut child = with(&mut command).spawn()?;
+    command.current_dir(&executable.folder).env("RUST_BACKTRACE", "0");
+    command.env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "1");
+    with(&mut command);
+    let mut child = command.spawn()?;
     let began = Instant::now();
     let mut wait = Duration::from_millis(1);
     loop {
         if let Some(status) = child.try_wait()? {
-            return Ok(status.success());
+            return Ok(if status.success() { Verdict::Lived } else { Verdict::Failed });
         }
-        if began.elapsed() > LONGEST {
+        if began.elapsed() > longest {
             child.kill()?;
             child.wait()?;
-            return Ok(false);
+            return Ok(Verdict::Stuck);
         }
         std::thread::sleep(wait);
         wait = (wait * 2).min(Duration::from_millis(50));

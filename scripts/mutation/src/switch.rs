@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
+use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::visit_mut::{self, VisitMut};
 use syn::{Arm, BinOp, Block, Expr, Stmt, parse_quote};
@@ -26,7 +27,7 @@ pub(crate) fn __mutant(number: usize) -> bool {
     });
     static MET: [AtomicBool; 10_000] = [const { AtomicBool::new(false) }; 10_000];
     if let Some(mut trace) = TRACE.as_ref() {
-        if !MET[number].swap(true, Ordering::Relaxed) {
+        if !MET[number].load(Ordering::Relaxed) && !MET[number].swap(true, Ordering::Relaxed) {
             let _ = trace.write_all(format!("{number}\n").as_bytes());
         }
     }
@@ -38,10 +39,14 @@ pub(crate) fn __mutant(number: usize) -> bool {
 pub struct Switch<'a> {
     mutants: HashMap<(Genre, Place), Vec<(usize, &'a str)>>,
     pub written: BTreeSet<usize>,
+    /// Those found here that cannot compile.
+    pub unviable: BTreeSet<usize>,
+    /// Functions that are called while compiling; the other `const fn` become plain ones, which can ask.
+    constant: &'a BTreeSet<String>,
 }
 
 impl<'a> Switch<'a> {
-    pub fn new(mutants: impl Iterator<Item = (usize, &'a Mutant)>) -> Self {
+    pub fn new(mutants: impl Iterator<Item = (usize, &'a Mutant)>, constant: &'a BTreeSet<String>) -> Self {
         let mut by_place: HashMap<_, Vec<_>> = HashMap::new();
         for (number, mutant) in mutants {
             by_place
@@ -49,13 +54,21 @@ impl<'a> Switch<'a> {
                 .or_default()
                 .push((number, mutant.replacement.as_str()));
         }
-        Self { mutants: by_place, written: BTreeSet::new() }
+        Self { mutants: by_place, written: BTreeSet::new(), unviable: BTreeSet::new(), constant }
     }
 
     fn at(&mut self, genre: Genre, place: impl Into<Place>) -> Vec<(usize, &'a str)> {
         let found = self.mutants.get(&(genre, place.into())).cloned().unwrap_or_default();
         self.written.extend(found.iter().map(|(number, _)| number));
         found
+    }
+
+    /// Whether a function can ask which mutant is on.
+    fn asks(&self, signature: &mut syn::Signature) -> bool {
+        if signature.constness.is_some() && !self.constant.contains(&signature.ident.to_string()) {
+            signature.constness = None;
+        }
+        signature.constness.is_none()
     }
 
     fn body(&mut self, block: &mut Block) {
@@ -74,6 +87,10 @@ impl<'a> Switch<'a> {
         let Expr::Binary(binary) = expr else { return };
         let (left, op, right) = (&binary.left, &binary.op, &binary.right);
         if lets(left) || lets(right) {
+            // A chain that binds names knows no other operator.
+            let place = Place::from(op.span().start());
+            let others = self.mutants.get(&(Genre::BinaryOperator, place));
+            self.unviable.extend(others.into_iter().flatten().map(|(number, _)| number));
             return;
         }
         let others = self.at(Genre::BinaryOperator, op.span().start());
@@ -140,14 +157,27 @@ impl<'a> Switch<'a> {
 }
 
 impl VisitMut for Switch<'_> {
+    fn visit_item_mut(&mut self, item: &mut syn::Item) {
+        let attributes = match item {
+            syn::Item::Fn(item) => &item.attrs,
+            syn::Item::Impl(item) => &item.attrs,
+            syn::Item::Mod(item) => &item.attrs,
+            syn::Item::Trait(item) => &item.attrs,
+            _ => &Vec::new(),
+        };
+        if built(attributes) {
+            visit_mut::visit_item_mut(self, item);
+        }
+    }
+
     fn visit_item_fn_mut(&mut self, item: &mut syn::ItemFn) {
-        if item.sig.constness.is_none() {
+        if self.asks(&mut item.sig) {
             self.body(&mut item.block);
         }
     }
 
     fn visit_impl_item_fn_mut(&mut self, item: &mut syn::ImplItemFn) {
-        if item.sig.constness.is_none() {
+        if built(&item.attrs) && self.asks(&mut item.sig) {
             self.body(&mut item.block);
         }
     }
@@ -211,5 +241,24 @@ fn lets(expr: &Expr) -> bool {
         Expr::Let(_) => true,
         Expr::Binary(binary) => lets(&binary.left) || lets(&binary.right),
         _ => false,
+    }
+}
+
+/// Whether an item is part of this build: not one for loom, for the fuzzer or for another system.
+fn built(attributes: &[syn::Attribute]) -> bool {
+    let conditions = attributes.iter().filter(|attribute| attribute.path().is_ident("cfg"));
+    conditions.filter_map(|attribute| attribute.parse_args().ok()).all(|condition| holds(&condition))
+}
+
+fn holds(condition: &syn::Meta) -> bool {
+    let inner = |list: &syn::MetaList| {
+        list.parse_args_with(Punctuated::<syn::Meta, syn::Token![,]>::parse_terminated).unwrap_or_default()
+    };
+    match condition {
+        syn::Meta::Path(word) => word.is_ident("test") || word.is_ident("unix"),
+        syn::Meta::NameValue(_) => true,
+        syn::Meta::List(list) if list.path.is_ident("all") => inner(list).iter().all(holds),
+        syn::Meta::List(list) if list.path.is_ident("any") => inner(list).iter().any(holds),
+        syn::Meta::List(list) => !inner(list).iter().any(holds),
     }
 }
