@@ -407,7 +407,7 @@ impl Execution {
         self.ended = Some(StopReason::Success);
         let policy = &*self.policy;
         if let Some(budget) = &policy.budget {
-            budget.deposit(|| policy.context.clock.now());
+            budget.deposit(|| policy.context.clock.lately());
         }
         if let Some(breaker) = &policy.breaker
             && !breaker.counts_success_of(self.ticket)

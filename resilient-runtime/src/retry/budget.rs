@@ -148,7 +148,7 @@ impl BudgetCore {
         }
     }
 
-    /// A first attempt succeeded.
+    /// A first attempt succeeded, just now or as of the last tick: what it earns is spent for seconds.
     #[inline]
     pub(crate) fn deposit(&self, now: impl FnOnce() -> Moment) {
         match &self.purse {
