@@ -761,6 +761,13 @@ fn verdict(plan: &Plan) -> TokenStream {
     let site = Span::mixed_site();
     let private = plan.paths.private(site);
     let Judgement { ignore, failure_if, retry } = &plan.judgement;
+    // Without a rule of the user's nothing has to be taken apart here, which costs the compiler less.
+    if failure_if.is_none() && !plan.judges_errors() {
+        return quote_spanned! {site=> {
+            use #private::{VerdictOfClassified as _, VerdictOfResult as _, VerdictOfOther as _};
+            (&&#private::Answered(ret)).verdict()
+        }};
+    }
     // That there is no error to judge is told where one is judged.
     let judged = match (retry, ignore) {
         (RetryOnly::Matching(pattern), _) | (RetryOnly::Any, Some(pattern)) => pattern.span(),

@@ -23,12 +23,10 @@ fn recorded(word: &str) -> TokenStream {
             ::core::result::Result::Ok(ret) => {
                 call.answered();
                 call.#word({
-                    use ::resilient::__private::{PartsOfAny as _, PartsOfResult as _};
-                    use ::resilient::__private::{VerdictOfAny as _, VerdictOfClassify as _};
-                    match (&::resilient::__private::Parts(ret)).parts() {
-                        ::core::result::Result::Ok(_) => ::resilient::__private::Verdict::SUCCESS,
-                        ::core::result::Result::Err(error) => (&::resilient::__private::Probe(error)).verdict(),
-                    }
+                    use ::resilient::__private::{
+                        VerdictOfClassified as _, VerdictOfResult as _, VerdictOfOther as _
+                    };
+                    (&&::resilient::__private::Answered(ret)).verdict()
                 })
             }
             ::core::result::Result::Err(refused) => call.#refused(refused),

@@ -218,3 +218,43 @@ impl<E: ?Sized> VerdictOfAny for &Probe<'_, E> {
         Verdict::FAILURE
     }
 }
+
+/// An answer that nobody wrote a rule about: `(&&Answered(&answer)).verdict()`. By method resolution, in the order below.
+#[derive(Debug)]
+pub struct Answered<'a, R>(pub &'a R);
+
+pub trait VerdictOfClassified {
+    fn verdict(&self) -> Verdict;
+}
+
+impl<T, E: Classify> VerdictOfClassified for &Answered<'_, Result<T, E>> {
+    #[inline]
+    fn verdict(&self) -> Verdict {
+        match self.0 {
+            Ok(_) => Verdict::SUCCESS,
+            Err(error) => Verdict::of(error),
+        }
+    }
+}
+
+pub trait VerdictOfResult {
+    fn verdict(&self) -> Verdict;
+}
+
+impl<T, E> VerdictOfResult for &&Answered<'_, Result<T, E>> {
+    #[inline]
+    fn verdict(&self) -> Verdict {
+        if self.0.is_ok() { Verdict::SUCCESS } else { Verdict::FAILURE }
+    }
+}
+
+pub trait VerdictOfOther {
+    fn verdict(&self) -> Verdict;
+}
+
+impl<R> VerdictOfOther for Answered<'_, R> {
+    #[inline]
+    fn verdict(&self) -> Verdict {
+        Verdict::SUCCESS
+    }
+}
