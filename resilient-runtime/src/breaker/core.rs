@@ -171,7 +171,7 @@ impl Breaker {
     }
 
     /// Counts the success of a call that was let through by a look, if nothing more than counting is to be done.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     #[allow(clippy::inline_always, reason = "measured: a call costs as much as what is in it")]
     pub(crate) fn counts_success_of(&self, ticket: Option<Ticket>) -> bool {
         // No generation is 0, so no gate looks like that of a call without a ticket.

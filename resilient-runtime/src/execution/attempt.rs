@@ -24,7 +24,7 @@ use crate::timeout::{Ambient, CrossesThreads, pool};
 impl Execution {
     /// Runs one attempt of an async body, given up at the nearest limit. The body is polled first; a timer is armed
     /// only when it is not ready.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn attempt<F: Future>(&mut self, body: F) -> Attempt<'_, F> {
         self.begin_attempt();
         #[cfg(feature = "chaos")]
@@ -38,7 +38,7 @@ impl Execution {
     /// # Errors
     ///
     /// [`ResilienceError::Timeout`] or [`ResilienceError::DeadlineExceeded`] when the body took too long.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn attempt_in_place<R>(&mut self, body: impl FnOnce() -> R) -> Result<R, ResilienceError> {
         self.begin_attempt();
         #[cfg(feature = "chaos")]
@@ -51,7 +51,7 @@ impl Execution {
         self.run_in_place(body)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn run_in_place<R>(&mut self, body: impl FnOnce() -> R) -> Result<R, ResilienceError> {
         let timing = if self.is_unlimited() { None } else { Some(self.begin_timing()) };
         self.stage = Stage::Running;
@@ -64,7 +64,7 @@ impl Execution {
     }
 
     /// Nothing cuts an attempt off.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn is_unlimited(&self) -> bool {
         self.policy.timeout.is_none() && (self.quick || self.cut_at() == Moment::NEVER)
     }
@@ -144,7 +144,7 @@ impl Execution {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn begin_attempt(&mut self) {
         if self.quick {
             self.attempts = 1;
@@ -233,7 +233,7 @@ pin_project! {
 impl<F: Future> Future for Attempt<'_, F> {
     type Output = Result<F::Output, ResilienceError>;
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let call = &mut **this.call;
@@ -299,7 +299,7 @@ impl Execution {
 #[allow(clippy::inline_always, reason = "as above")]
 impl Execution {
     /// The body runs now; it sees the deadline it is under.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn begin_turn(&mut self) -> Option<Ambient> {
         self.stage = Stage::Running;
         if self.quick { None } else { self.lend_deadline() }

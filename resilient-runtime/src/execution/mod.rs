@@ -122,13 +122,15 @@ enum Stage {
     Judging,
 }
 
+// Only where the build is optimised: LLVM obeys `always` in a debug build as well, and a copy of the healthy path in each
+// annotated function takes the user's compiler a tenth longer.
 #[allow(
     clippy::inline_always,
     reason = "measured: left to itself, the compiler makes calls of what the healthy path is"
 )]
 impl Execution {
     /// Begins a call of the function at `site`.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn enter(site: &'static Site) -> Self {
         if all_is_usual()
             && let Some(policy) = site.kept()
@@ -161,13 +163,13 @@ impl Execution {
 
     /// Whether nothing but its breaker and its budget can matter to a call that begins now. The healthy path skips
     /// every other layer then.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn is_plain(policy: &Policy) -> bool {
         policy.plain && !timeout::is_limited() && !attempts_are_traced()
     }
 
     /// What such a call begins with, unless its breaker has something to say.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     #[allow(clippy::option_option, reason = "a call without a breaker has no ticket")]
     fn quick_ticket(policy: &Policy) -> Option<Option<Ticket>> {
         match &policy.breaker {
@@ -176,7 +178,7 @@ impl Execution {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn quick(policy: PolicyRef, ticket: Option<Ticket>) -> Self {
         let mut call = Self::new(policy, Moment::NEVER, false);
         (call.quick, call.asked, call.ticket) = (true, 1, ticket);
@@ -199,7 +201,7 @@ impl Execution {
         Self::new(policy, deadline, deadline_is_own)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn new(policy: PolicyRef, deadline: Moment, deadline_is_own: bool) -> Self {
         Self {
             policy,
@@ -233,7 +235,7 @@ impl Execution {
     /// # Errors
     ///
     /// The layer's refusal; the function must not be called.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn admit(&mut self) -> Result<(), ResilienceError> {
         if self.quick { Ok(()) } else { self.ask_the_layers() }
     }
@@ -280,7 +282,7 @@ impl Execution {
     }
 
     /// The function has answered. What follows is somebody's rule about the answer.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn answered(&mut self) {
         // The slot is free before the rule is asked.
         self.leave();
@@ -289,7 +291,7 @@ impl Execution {
 
     /// Records what the answer means; true when the call has ended with it. Otherwise a pause is due, and then another
     /// attempt.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn settle(&mut self, verdict: Verdict) -> bool {
         self.stage = Stage::Waiting;
         if self.quick && verdict.is_success() {
@@ -366,7 +368,7 @@ impl Execution {
 
     /// The call has ended and holds nothing that is to be given back: it may be forgotten, which costs less than to
     /// drop it.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn is_spent(&self) -> bool {
         #[cfg(feature = "chaos")]
         if !self.chaos.is_over() {
@@ -402,7 +404,7 @@ impl Execution {
     }
 
     /// What [`Execution::succeeded`] comes to where nobody measures or listens.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn succeed_quickly(&mut self) {
         self.ended = Some(StopReason::Success);
         let policy = &*self.policy;

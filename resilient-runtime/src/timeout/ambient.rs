@@ -19,7 +19,7 @@ struct Lent {
 }
 
 /// Whether a limited call may be around this code.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 #[allow(clippy::inline_always, reason = "one comparison on the healthy path")]
 pub(crate) fn is_limited() -> bool {
     CURRENT.with(|lent| lent.get().at) != Moment::NEVER
