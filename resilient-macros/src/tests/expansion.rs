@@ -275,6 +275,23 @@ fn a_fallback_may_come_from_a_macro() {
 }
 
 #[test]
+fn a_backoff_may_come_from_a_macro() {
+    let item = || {
+        quote!(
+            fn f() -> Result<u32, E> {
+                Ok(1)
+            }
+        )
+    };
+    let passed = |tokens| proc_macro2::Group::new(proc_macro2::Delimiter::None, tokens);
+    let (function, value) = (passed(quote!(steps)), passed(quote!(STEPS)));
+    let of_function = expanded("resilient", quote!(backoff = #function), item());
+    let of_value = expanded("resilient", quote!(backoff = #value), item());
+    assert_has(&of_function, &quote!(.backoff(::resilient::__private::Backoff::Custom(steps))));
+    assert_has(&of_value, &quote!(.backoff(STEPS)));
+}
+
+#[test]
 fn what_is_configured_away_is_neither_passed_nor_taken_apart() {
     let got = expanded(
         "resilient",

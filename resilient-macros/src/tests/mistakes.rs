@@ -1141,6 +1141,68 @@ fn a_stream_that_has_begun_is_not_replaced_and_its_attempts_share_nothing() {
     assert!(
         mistakes(quote!(enable_retry = false, enable_hedge = false), quote!(self, to: &mut u32)).is_empty()
     );
+    assert_eq!(
+        mistakes(quote!(hedge(delay = "1s"), idempotent = true, enable_retry = false), quote!(to: &mut u32)),
+        ["`hedge` needs an async function: `f` returns a stream"]
+    );
+}
+
+#[test]
+fn a_hedge_that_is_switched_off_asks_for_nothing() {
+    refused("resilient", quote!(enable_hedge = false), sync_fn(), &[]);
+}
+
+#[test]
+fn a_receiver_with_a_type_is_a_unique_borrow_as_well() {
+    let of = |receiver: TokenStream| {
+        let item = quote!(async fn charge(#receiver) -> Result<(), E> { Ok(()) });
+        mistakes("hedge", quote!(idempotent = true), item)
+    };
+    let sentence = "`charge` cannot be hedged: `self` is a unique borrow, which two runs of the body cannot share; \
+                    take it by `&` or by value";
+    assert_eq!(of(quote!(self: &mut Self)), [sentence]);
+    assert_eq!(of(quote!(self: Pin<&mut Self>)), [sentence]);
+    assert_eq!(of(quote!(self: &Self)), [""; 0]);
+}
+
+#[test]
+fn values_that_a_macro_passed_on_are_read_as_if_they_were_written() {
+    let passed = |tokens| proc_macro2::Group::new(proc_macro2::Delimiter::None, tokens);
+    let none = passed(quote!(0));
+    refused(
+        "resilient",
+        quote!(max_attempts = #none),
+        async_fn(),
+        &[
+            "`max_attempts` must be at least 1, not 0; it counts the first call: 1 is one attempt and no retry",
+        ],
+    );
+}
+
+#[test]
+fn a_key_that_needs_a_value_is_no_leading_value() {
+    refused("with_timeout", quote!(timeout), async_fn(), &["`timeout` needs a value: `timeout = ..`"]);
+    refused("with_timeout", quote!(crate), async_fn(), &["`crate` needs a value: `crate = ..`"]);
+}
+
+#[test]
+fn a_word_that_joins_a_list_and_its_key_is_split_only_where_that_list_may_stand() {
+    let joined = quote!(bulkhead_max_concurrent = 3);
+    refused(
+        "resilient",
+        joined.clone(),
+        async_fn(),
+        &[
+            "`bulkhead_max_concurrent` is a variable's or setter's name; write `bulkhead(max_concurrent = ..)`",
+        ],
+    );
+    for (name, list) in
+        [("resilient", quote!(rate_limit(rate = 3, #joined))), ("with_timeout", quote!(5, #joined))]
+    {
+        let sentences = mistakes(name, list, async_fn());
+        let [only] = sentences.as_slice() else { panic!("{sentences:?}") };
+        assert!(only.starts_with("unknown key `bulkhead_max_concurrent`; the keys of"), "{only}");
+    }
 }
 
 #[test]

@@ -103,9 +103,7 @@ impl<T: Answer> Race<T> {
             Judged::Nothing => NOTHING + u64::from(lane),
             Judged::Bad { .. } => u64::from(lane),
         };
-        if self.kept.as_ref().is_none_or(|(kept, _)| rank < *kept) {
-            self.kept = Some((rank, answer));
-        }
+        self.kept = self.kept.take().into_iter().chain([(rank, answer)]).min_by_key(|(rank, _)| *rank);
         match judged {
             Judged::Bad { next_in: None } => self.stop(),
             Judged::Bad { next_in: Some(wait) } if !wait.is_zero() => self.wait = wait,
@@ -180,6 +178,17 @@ mod tests {
         assert_eq!(race.answered(2, ("third", Judged::BAD)), GO_ON);
         assert_eq!(race.answered(0, ("panicked", Judged::Nothing)), GO_ON);
         assert_eq!(race.answered(1, ("second", Judged::BAD)), ControlFlow::Break(("second", Judged::BAD)));
+    }
+
+    #[test]
+    fn the_lowest_of_the_lanes_without_an_answer_speaks_when_there_is_none() {
+        let mut race = race(2);
+        race.start();
+        race.start();
+        let panicked = |name| (name, Judged::Nothing);
+        assert_eq!(race.answered(2, panicked("third")), GO_ON);
+        assert_eq!(race.answered(0, panicked("first")), GO_ON);
+        assert_eq!(race.answered(1, panicked("second")), ControlFlow::Break(panicked("first")));
     }
 
     #[test]

@@ -151,7 +151,9 @@ mod tests {
             one.clone().max_wait(Duration::MAX),
             one.per(Duration::MAX),
             RateLimitConfig::new(u32::MAX).per(Duration::from_secs(5)),
+            RateLimitConfig::new(1_000).per(Duration::from_micros(1)),
             sliding(5).burst(5),
+            sliding(100_000),
         ] {
             assert_eq!(config.problems(), [""; 0], "{config:?}");
         }

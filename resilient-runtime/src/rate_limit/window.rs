@@ -116,6 +116,17 @@ mod tests {
     }
 
     #[test]
+    fn all_permits_are_there_one_per_after_the_last_was_taken() {
+        let mut log = Log::default();
+        assert_eq!(log.full_at(PER, at(300)), at(300));
+        for millis in [0, 400] {
+            log.decide(2, PER, at(millis), 1, Duration::ZERO);
+        }
+        assert_eq!(log.full_at(PER, at(500)), at(1_400));
+        assert_eq!(log.full_at(PER, at(2_000)), at(2_000));
+    }
+
+    #[test]
     fn a_clock_turned_back_costs_no_more_than_one_per() {
         let mut log = Log::taken_at(2, at(3_600_000));
         log.make_credible(at(1_000), Duration::ZERO);

@@ -89,3 +89,26 @@ impl fmt::Display for Jitter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_backoff_is_read_by_the_word_it_is_shown_as() {
+        for word in Backoff::WORDS {
+            let read = Backoff::from_word(&word.to_uppercase()).unwrap();
+            assert_eq!(read.to_string(), word);
+        }
+        assert_eq!(Backoff::from_word("custom function"), None);
+    }
+
+    #[test]
+    fn two_functions_are_two_backoffs() {
+        let one = |n: u32| Duration::from_secs(u64::from(n));
+        let other = |n: u32| Duration::from_millis(u64::from(n));
+        assert_eq!(Backoff::Custom(one), Backoff::Custom(one));
+        assert_ne!(Backoff::Custom(one), Backoff::Custom(other));
+        assert_ne!(Backoff::Linear, Backoff::Constant);
+    }
+}

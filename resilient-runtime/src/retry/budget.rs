@@ -154,7 +154,7 @@ impl BudgetCore {
         match &self.purse {
             Purse::Endless => {}
             Purse::Tokens { left, capacity, .. } => {
-                if left.load(Ordering::Relaxed) < *capacity {
+                if left.load(Ordering::Relaxed) != *capacity {
                     pay_in(left, 1, *capacity);
                 }
             }

@@ -70,25 +70,19 @@ impl Retry {
     /// The longest that all waits of one call can take together, spread included. Saturates.
     pub(crate) fn longest_wait(&self) -> Duration {
         // Beyond this the cap stands for a wait that still grows: a bound, and no endless loop.
-        const EXACT: u32 = 10_000;
+        const EXACT: u32 = 1_000;
         let retries = self.max_attempts.saturating_sub(1);
+        let longest = |n| match (self.jitter, self.backoff) {
+            // At most three times the wait before, which may have been the cap; and the user's function is not
+            // called only to be told about.
+            (Jitter::Decorrelated, _) | (_, Backoff::Custom(_)) => self.max_delay,
+            (Jitter::Fraction(share), _) => scaled(self.unspread(n), 1.0 + share).min(self.max_delay),
+            _ => self.unspread(n),
+        };
+        let exact = (0..retries.min(EXACT)).map(longest).fold(Duration::ZERO, Duration::saturating_add);
         let constant = matches!(self.backoff, Backoff::Constant) || self.base_delay.is_zero();
-        let mut sum = Duration::ZERO;
-        for n in 0..retries {
-            let longest = match (self.jitter, self.backoff) {
-                // At most three times the wait before, which may have been the cap; and the user's function is not
-                // called only to be told about.
-                (Jitter::Decorrelated, _) | (_, Backoff::Custom(_)) => self.max_delay,
-                (Jitter::Fraction(share), _) => scaled(self.unspread(n), 1.0 + share).min(self.max_delay),
-                _ => self.unspread(n),
-            };
-            if constant || longest >= self.max_delay || n >= EXACT {
-                let each = if constant { longest } else { self.max_delay };
-                return sum.saturating_add(each.saturating_mul(retries.saturating_sub(n)));
-            }
-            sum = sum.saturating_add(longest);
-        }
-        sum
+        let beyond = if constant { longest(0) } else { self.max_delay };
+        exact.saturating_add(beyond.saturating_mul(retries.saturating_sub(EXACT)))
     }
 }
 
@@ -208,6 +202,15 @@ mod tests {
         range(Jitter::Full, 0.0, 1.0, &mut rng);
         range(Jitter::Fraction(0.1), 0.9, 1.1, &mut rng);
         range(Jitter::Decorrelated, 1.0, 6.0, &mut rng);
+    }
+
+    #[test]
+    fn more_luck_is_a_longer_wait() {
+        for jitter in [Jitter::Equal, Jitter::Full, Jitter::Fraction(0.1), Jitter::Decorrelated] {
+            let retry = retry(Backoff::Constant, jitter);
+            let waits = [0.0, 0.5, 0.9].map(|luck| retry.delay(0, Duration::from_secs(2), luck));
+            assert!(waits[0] < waits[1] && waits[1] < waits[2], "{jitter:?}: {waits:?}");
+        }
     }
 
     #[test]

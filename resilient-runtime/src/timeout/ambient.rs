@@ -52,3 +52,21 @@ impl Drop for Ambient {
         CURRENT.set(self.around);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn code_is_limited_while_a_deadline_is_current_and_no_longer() {
+        assert!(!is_limited());
+        let soon = Moment::ZERO.saturating_add(Duration::from_secs(1));
+        let outer = Ambient::enter(soon);
+        let inner = Ambient::enter(Moment::NEVER);
+        assert_eq!((is_limited(), current()), (true, soon));
+        drop((inner, outer));
+        assert_eq!((is_limited(), current()), (false, Moment::NEVER));
+    }
+}

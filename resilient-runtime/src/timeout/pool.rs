@@ -50,6 +50,13 @@ struct Crew {
     resting: Vec<Arc<Worker>>,
 }
 
+impl Crew {
+    /// A thread has ended, or never began.
+    fn lose_one(&mut self) {
+        self.alive -= 1;
+    }
+}
+
 /// Where one thread finds its next call.
 struct Worker {
     next: Mutex<Option<Job>>,
@@ -156,7 +163,7 @@ impl Pool {
             .name(format!("resilient-worker-{number}"))
             .spawn(move || self.serve(&worker));
         if started.is_err() {
-            self.crew.lock().whole().alive -= 1;
+            self.crew.lock().whole().lose_one();
         }
         started.is_ok()
     }
@@ -174,7 +181,7 @@ impl Pool {
         let mut crew = self.crew.lock().whole();
         if let Some(place) = crew.resting.iter().position(|resting| Arc::ptr_eq(resting, worker)) {
             crew.resting.remove(place);
-            crew.alive -= 1;
+            crew.lose_one();
             return None;
         }
         drop(crew);
@@ -312,6 +319,7 @@ mod tests {
         let threads: HashSet<ThreadId> = (0..1000).map(|_| done(pool.run(LONG, here))).collect();
         assert_eq!(threads.len(), 1);
         assert_eq!((pool.active(), pool.idle(), pool.stuck()), (0, 1, 0));
+        assert_eq!(format!("{pool:?}"), "Pool { most: 512, active: 0, idle: 1, stuck: 0, .. }");
     }
 
     #[test]

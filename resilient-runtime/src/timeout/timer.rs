@@ -95,3 +95,26 @@ impl Timer {
         std::pin::pin!(unconstrained).poll(cx).map(|()| limit)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timer_is_idle_until_something_is_waited_for() {
+        let mut timer = Timer::default();
+        timer.delay_by(Duration::ZERO);
+        timer.begin();
+        timer.disarm();
+        assert!(timer.is_idle());
+        timer.delay_by(Duration::from_secs(1));
+        assert!(!timer.is_idle());
+        // A wait of none is remembered as well, once there was another.
+        timer.delay_by(Duration::ZERO);
+        assert_eq!((timer.is_idle(), timer.last_delay()), (false, Duration::ZERO));
+
+        let mut queued = Timer::default();
+        queued.queued(Duration::from_secs(2));
+        assert_eq!((queued.is_idle(), queued.time_queued()), (false, Duration::from_secs(2)));
+    }
+}
