@@ -33,6 +33,7 @@ use crate::site::{Site, sites};
 /// # Errors
 ///
 /// Every wrong value, unknown variable and conflict between attributes, all at once.
+#[inline]
 pub fn init() -> Result<(), ConfigErrors> {
     builder().init()
 }
@@ -113,6 +114,7 @@ impl Builder {
     ///
     /// Every wrong value, unknown variable and conflict between attributes, all at once. What is right is in force
     /// all the same.
+    #[inline]
     pub fn init(self) -> Result<(), ConfigErrors> {
         let runtime = Runtime::current();
         runtime.configure(|origins| {
@@ -139,6 +141,7 @@ impl Builder {
 /// # Errors
 ///
 /// Every wrong value, unknown variable and conflict between attributes, all at once.
+#[inline]
 pub fn validate() -> Result<(), ConfigErrors> {
     Runtime::current().validate()
 }
@@ -171,6 +174,7 @@ pub fn validate() -> Result<(), ConfigErrors> {
 ///
 /// Every wrong value and unknown variable or key, and every conflict they bring about between functions, all at once.
 /// What is wrong in the program's own code is not among them: it was wrong before.
+#[inline]
 pub fn reload() -> Result<(), ConfigErrors> {
     Runtime::current().try_configure(Origins::read_again)
 }
@@ -187,6 +191,7 @@ pub fn reload() -> Result<(), ConfigErrors> {
 ///
 /// [`UnknownOperation`], which lists the names there are. For a method that the attribute on its `impl` block or trait
 /// leaves unguarded, named by its path or the end of it (`UserRepository::new`), it says why.
+#[inline]
 pub fn explain(operation: &str) -> Result<Explanation, UnknownOperation> {
     let known = || sites().map(Site::operation).collect();
     let site = sites().find(|site| site.operation() == operation);
@@ -217,6 +222,7 @@ pub struct Operation {
 
 /// Every annotated function of the program, called or not, by name. What an attribute on an `impl` block or trait left
 /// out is in [`skipped`](crate::skipped).
+#[inline]
 pub fn operations() -> Vec<Operation> {
     let mut operations: Vec<_> = sites()
         .map(|site| {
@@ -241,6 +247,7 @@ pub fn operations() -> Vec<Operation> {
 /// # Errors
 ///
 /// [`UnknownBreaker`], which lists the names there are.
+#[inline]
 pub fn breaker(name: &str) -> Result<CircuitBreaker, UnknownBreaker> {
     let runtime = Runtime::current();
     match runtime.breaker(name) {
@@ -258,12 +265,14 @@ pub fn breaker(name: &str) -> Result<CircuitBreaker, UnknownBreaker> {
 /// # Errors
 ///
 /// [`UnknownBreaker`], which lists the names of breakers that are kept by key.
+#[inline]
 pub fn keyed_breaker(name: &str, key: &str) -> Result<CircuitBreaker, UnknownBreaker> {
     let runtime = Runtime::current();
     let family = keyed_family(&runtime, name)?;
     Ok(CircuitBreaker::of(family.member(key), Arc::clone(runtime.context())))
 }
 
+#[inline]
 fn keyed_family(runtime: &Runtime, name: &str) -> Result<Arc<Family<Breaker>>, UnknownBreaker> {
     runtime.keyed_breaker_family(name).ok_or_else(|| {
         let families = runtime.keyed_breaker_families();
@@ -279,6 +288,7 @@ fn keyed_family(runtime: &Runtime, name: &str) -> Result<Arc<Family<Breaker>>, U
 /// # Errors
 ///
 /// [`UnknownBreaker`], which lists the names of breakers that are kept by key.
+#[inline]
 pub fn keyed_breakers(name: &str) -> Result<Vec<(String, CircuitBreaker)>, UnknownBreaker> {
     let runtime = Runtime::current();
     let family = keyed_family(&runtime, name)?;
@@ -291,6 +301,7 @@ pub fn keyed_breakers(name: &str) -> Result<Vec<(String, CircuitBreaker)>, Unkno
 /// # Errors
 ///
 /// [`UnknownBulkhead`], which lists the names there are.
+#[inline]
 pub fn bulkhead(name: &str) -> Result<Bulkhead, UnknownBulkhead> {
     let runtime = Runtime::current();
     let bulkhead = runtime.bulkhead(name).ok_or_else(|| {
@@ -305,6 +316,7 @@ pub fn bulkhead(name: &str) -> Result<Bulkhead, UnknownBulkhead> {
 /// # Errors
 ///
 /// [`UnknownRateLimiter`], which lists the names there are.
+#[inline]
 pub fn rate_limiter(name: &str) -> Result<RateLimiter, UnknownRateLimiter> {
     let runtime = Runtime::current();
     let limiter = runtime.rate_limiter(name).ok_or_else(|| {
@@ -316,6 +328,7 @@ pub fn rate_limiter(name: &str) -> Result<RateLimiter, UnknownRateLimiter> {
 
 /// Every named breaker of annotated functions, called or not, by name. Those kept by key are in
 /// [`keyed_breakers`].
+#[inline]
 pub fn breakers() -> Vec<CircuitBreaker> {
     let runtime = Runtime::current();
     let handle = |breaker| CircuitBreaker::of(breaker, Arc::clone(runtime.context()));
@@ -330,6 +343,7 @@ pub fn breakers() -> Vec<CircuitBreaker> {
 /// println!("{}: open are {:?}", health.overall_health, health.open_breakers);
 /// println!("{}", health.to_json());
 /// ```
+#[inline]
 pub fn resilience_health() -> ResilienceHealth {
     ResilienceHealth::of(&Runtime::current())
 }
@@ -339,6 +353,7 @@ pub fn resilience_health() -> ResilienceHealth {
 /// # Errors
 ///
 /// [`UnknownService`], which lists the names there are.
+#[inline]
 pub fn service_health(name: &str) -> Result<ServiceHealth, UnknownService> {
     let services = Runtime::current().services();
     let known = || services.iter().map(ServiceHealth::name).collect();
@@ -354,6 +369,7 @@ pub fn service_health(name: &str) -> Result<ServiceHealth, UnknownService> {
 ///
 /// For tests that run one after another. Tests that run in parallel isolate themselves with a
 /// [`Scope`](crate::testing::Scope).
+#[inline]
 pub fn reset_resilience_state() {
     Runtime::current().reset();
 }

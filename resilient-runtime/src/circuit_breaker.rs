@@ -43,6 +43,7 @@ impl CircuitBreaker {
     /// # Errors
     ///
     /// Everything that is wrong with the name and the configuration, at once.
+    #[inline]
     pub fn new(name: &str, config: BreakerConfig) -> Result<Self, ConfigErrors> {
         let mut problems = config.problems();
         let kept = crate::name::intern(name).map_err(|invalid| problems.push(invalid.to_string()));

@@ -84,6 +84,7 @@ impl Deadline {
     /// [`InvalidGrpcTimeout`], which says what is wrong with the value.
     ///
     /// Source: the `Timeout` header of [gRPC over HTTP/2](https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md).
+    #[inline]
     pub fn from_grpc_timeout(value: &str) -> Result<Self, InvalidGrpcTimeout> {
         parse_grpc_timeout(value).map(Self::after)
     }
@@ -254,6 +255,7 @@ const UNITS: [(char, u128); 6] = [
     ('H', 3_600_000_000_000),
 ];
 
+#[inline]
 fn parse_grpc_timeout(value: &str) -> Result<Duration, InvalidGrpcTimeout> {
     let wrong = |wrong| Err(InvalidGrpcTimeout { value: shown(value), wrong });
     let Some(written) = value.chars().next_back() else { return wrong("it is empty".to_owned()) };
@@ -282,6 +284,7 @@ fn parse_grpc_timeout(value: &str) -> Result<Duration, InvalidGrpcTimeout> {
 }
 
 /// The beginning of what somebody sent, which is at most nine letters where it is right.
+#[inline]
 fn shown(text: &str) -> String {
     printable(text).chars().take(32).collect()
 }

@@ -329,6 +329,7 @@ impl fmt::Display for Span {
 }
 
 /// The beginning of `text`, harmless.
+#[inline]
 pub(crate) fn printable(text: &str) -> String {
     const LONGEST: usize = 128;
     text.chars().flat_map(harmless).take(LONGEST).collect()

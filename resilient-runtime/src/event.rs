@@ -148,12 +148,14 @@ pub enum EventKind {
 
 impl fmt::Display for Event {
     /// One line: `get_user: attempt 2 follows in 481 ms`.
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.operation, self.kind)
     }
 }
 
 impl fmt::Display for EventKind {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let after = |f: &mut fmt::Formatter<'_>, took: Option<Duration>| match took {
             Some(took) => write!(f, " after {}", Span(took)),
@@ -309,6 +311,7 @@ pub struct Subscription {
 }
 
 impl Drop for Subscription {
+    #[inline]
     fn drop(&mut self) {
         if let Some(events) = self.events.upgrade() {
             events.change(|listeners| listeners.retain(|(id, _)| *id != self.id));

@@ -101,6 +101,7 @@ impl<T: Shared> Family<T> {
     }
 }
 
+#[inline]
 fn bounded<'k>(key: &'k str, digests: &[RandomState; 2]) -> Cow<'k, str> {
     if key.len() <= LONGEST_KEY {
         return Cow::Borrowed(key);
@@ -117,6 +118,7 @@ impl Members {
         Some(Arc::clone(&member.shared))
     }
 
+    #[inline]
     fn add(&mut self, key: Box<str>, member: Member, forgotten: &mut Vec<Member>) {
         self.0.put(key, member);
         if self.0.len() > MOST_KEYS {
@@ -130,6 +132,7 @@ impl Members {
     }
 
     /// What is forgotten is dropped by the caller, without the lock.
+    #[inline]
     fn forget_idle(&mut self, now: Moment, forgotten: &mut Vec<Member>) {
         for _ in 0..MOST_PASSED_OVER {
             match self.0.peek_lru() {
@@ -142,6 +145,7 @@ impl Members {
 
     /// Makes room for another. A member in use, or one that would lose what it knows, is not forgotten while another
     /// can be found.
+    #[inline]
     fn forget_one(&mut self, forgotten: &mut Vec<Member>) {
         for _ in 0..MOST_PASSED_OVER {
             match self.0.peek_lru() {
@@ -159,6 +163,7 @@ impl Members {
     }
 
     /// The one not used for longest goes to the others' end of the queue.
+    #[inline]
     fn pass_over(&mut self, used: Moment) {
         if let Some((key, member)) = self.0.pop_lru() {
             self.0.put(key, Member { used, ..member });

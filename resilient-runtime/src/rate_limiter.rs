@@ -67,6 +67,7 @@ impl RateLimiter {
     }
 
     /// Everything about it at this moment.
+    #[inline]
     pub fn snapshot(&self) -> RateLimiterSnapshot {
         self.limiter.snapshot()
     }

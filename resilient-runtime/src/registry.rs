@@ -368,6 +368,7 @@ macro_rules! unknown {
         }
 
         impl $error {
+            #[inline]
             pub(crate) fn new(name: &str, mut known: Vec<&'static str>) -> Self {
                 known.sort_unstable();
                 known.dedup();
@@ -405,6 +406,7 @@ pub struct UnknownOperation {
 }
 
 impl UnknownOperation {
+    #[inline]
     pub(crate) fn new(name: &str, mut known: Vec<&'static str>) -> Self {
         known.sort_unstable();
         known.dedup();
@@ -412,6 +414,7 @@ impl UnknownOperation {
         Self { name: crate::error::printable(name), known, nearest, skipped }
     }
 
+    #[inline]
     fn sentence(&self) -> String {
         if self.skipped.is_empty() {
             return format!("no operation is named '{}'; {}", self.name, names(&self.known, self.nearest));
@@ -432,6 +435,7 @@ fn nearest(name: &str, known: &[&'static str]) -> Option<&'static str> {
     best.filter(|known| alike(known) > 0.8)
 }
 
+#[inline]
 fn names(known: &[&'static str], nearest: Option<&'static str>) -> String {
     /// More than this would bury the message.
     const SHOWN: usize = 20;

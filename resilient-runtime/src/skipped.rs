@@ -61,6 +61,7 @@ inventory::collect!(Unguarded);
 ///     println!("{method}");
 /// }
 /// ```
+#[inline]
 pub fn skipped() -> Vec<Skipped> {
     let mut skipped: Vec<_> = inventory::iter::<Unguarded>.into_iter().map(Unguarded::told).collect();
     skipped.sort();
@@ -68,6 +69,7 @@ pub fn skipped() -> Vec<Skipped> {
 }
 
 /// Those that `path` may mean: the whole path of one, or its end.
+#[inline]
 pub(crate) fn skipped_as(path: &str) -> Vec<Skipped> {
     let means = |skipped: &Skipped| {
         let front = skipped.function.strip_suffix(path);

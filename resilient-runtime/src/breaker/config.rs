@@ -182,6 +182,7 @@ impl BreakerConfig {
     }
 
     /// Everything that is wrong with it, each as `parameter must be …`.
+    #[inline]
     pub(crate) fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         let mut refuse = |bad: bool, text: &str| {

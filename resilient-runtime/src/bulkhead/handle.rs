@@ -48,6 +48,7 @@ impl Bulkhead {
     /// # Errors
     ///
     /// When the name is not 1 to 128 of the characters A-Z a-z 0-9 _ . : -
+    #[inline]
     pub fn new(name: &str, config: BulkheadConfig) -> Result<Self, ConfigErrors> {
         let refused = |invalid| ConfigErrors::from_messages("bulkhead", [format!("{invalid}")]);
         let name = crate::name::intern(name).map_err(refused)?;

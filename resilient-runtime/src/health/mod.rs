@@ -62,6 +62,7 @@ pub struct KeyedBreakers {
 }
 
 impl KeyedBreakers {
+    #[inline]
     fn of(family: &Family<Breaker>) -> Self {
         let mut of = Self::default();
         for (_, breaker) in family.members() {
@@ -90,6 +91,7 @@ pub struct WorkerThreads {
 }
 
 impl ResilienceHealth {
+    #[inline]
     pub(crate) fn of(runtime: &Runtime) -> Self {
         let circuit_breakers = by_name(&runtime.breakers(), |it| (it.name(), it.snapshot()));
         let services = by_name(&runtime.services(), |it| (it.name(), it.metrics()));

@@ -142,6 +142,7 @@ impl HealthConfig {
     }
 
     /// Everything that is wrong with what was written for `service`; empty when nothing is.
+    #[inline]
     pub(crate) fn problems(&self, service: &str) -> Vec<Problem> {
         let source = |key: &str| format!("service health '{service}' {key}");
         let mut problems: Vec<Problem> = self

@@ -427,6 +427,7 @@ impl Configured {
         Asking { spec: &self.spec, operation: self.operation, written: self.written.clone() }
     }
 
+    #[inline]
     pub(super) fn policy(&self, runtime: &Runtime) -> (Policy, Vec<Report>) {
         runtime.declare(self.operation, self.spec.operation_type);
         let (policy, reports) = runtime.build(&self.asking());
@@ -434,6 +435,7 @@ impl Configured {
         (Policy { can_refuse: true, ..policy }, reports)
     }
 
+    #[inline]
     pub(super) fn explain(&self, runtime: &Runtime) -> Explanation {
         runtime.declare(self.operation, self.spec.operation_type);
         runtime.explain(&self.asking())

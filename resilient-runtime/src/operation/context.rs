@@ -75,6 +75,7 @@ impl ContextBuilder {
     /// # Errors
     ///
     /// Everything that is wrong with what was said, at once.
+    #[inline]
     pub fn build(self) -> Result<ResilienceContext, ConfigErrors> {
         let operation = self.0.build()?;
         let deadline = operation.policy().deadline.map(Deadline::after);

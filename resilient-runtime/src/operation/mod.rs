@@ -598,6 +598,7 @@ impl<R: Clone> OperationBuilder<R> {
 }
 
 /// A time that is above its own cap.
+#[inline]
 fn above_cap(
     owner: &str,
     (name, time): (&str, Duration),

@@ -150,10 +150,12 @@ impl RetryPolicy {
     /// # Errors
     ///
     /// Each value that cannot be used, with what may be written instead.
+    #[inline]
     pub fn validate(&self) -> Result<(), ConfigErrors> {
         ConfigErrors::check(self.problems(), Vec::new())
     }
 
+    #[inline]
     pub(super) fn problems(&self) -> Vec<Problem> {
         const OWNER: &str = "the retry policy";
         let mut problems = check(&self.settings, OWNER);

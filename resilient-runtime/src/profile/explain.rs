@@ -116,6 +116,7 @@ impl WorstCase {
         self.limit
     }
 
+    #[inline]
     fn of(resolved: &Resolved, subject: &Subject<'_>) -> Self {
         let layers = subject.layers;
         let attempts = if layers.retry && resolved.enable_retry { resolved.max_attempts } else { 1 };
@@ -168,6 +169,7 @@ impl fmt::Display for WorstCase {
 }
 
 impl Explanation {
+    #[inline]
     pub(crate) fn new(subject: &Subject<'_>, resolved: &Resolved) -> Self {
         let settings = resolved.settings();
         let parameters = PARAMS
@@ -234,6 +236,7 @@ impl Explanation {
 }
 
 /// Outermost first.
+#[inline]
 fn names(layers: Layers) -> Vec<&'static str> {
     let per_call = layers.breaker && layers.breaker_per_call;
     [
@@ -255,6 +258,7 @@ fn names(layers: Layers) -> Vec<&'static str> {
 }
 
 impl fmt::Display for Explanation {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.operation)?;
         let attributes: Vec<String> = self.attributes.iter().map(|word| format!("#[{word}]")).collect();

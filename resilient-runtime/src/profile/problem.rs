@@ -198,6 +198,7 @@ impl ConfigErrors {
     }
 
     /// Of a change that was not made: what `others` do not say as well.
+    #[inline]
     pub(crate) fn besides(mut self, others: Option<&Self>) -> Result<(), Self> {
         if let Some(others) = others {
             self.problems

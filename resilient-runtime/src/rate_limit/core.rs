@@ -246,6 +246,7 @@ impl RateLimiterCore {
         Waiting(self)
     }
 
+    #[inline]
     pub(crate) fn snapshot(&self) -> RateLimiterSnapshot {
         let guarded = self.lock();
         let Guarded { config, log, before } = &*guarded;

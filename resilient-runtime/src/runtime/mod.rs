@@ -351,6 +351,7 @@ impl Runtime {
     }
 
     /// Every breaker that is in use, and every one that an annotated function names, by name.
+    #[inline]
     pub(crate) fn breakers(&self) -> Vec<Arc<Breaker>> {
         self.all(&self.0.breakers, &BREAKERS).into_iter().map(|(_, breaker)| breaker).collect()
     }
@@ -361,6 +362,7 @@ impl Runtime {
     }
 
     /// Every bulkhead, as [`Runtime::breakers`].
+    #[inline]
     pub(crate) fn bulkheads(&self) -> Vec<Arc<BulkheadCore>> {
         self.all(&self.0.bulkheads, &BULKHEADS).into_iter().map(|(_, bulkhead)| bulkhead).collect()
     }
@@ -371,6 +373,7 @@ impl Runtime {
     }
 
     /// Every rate limiter, as [`Runtime::breakers`].
+    #[inline]
     pub(crate) fn rate_limiters(&self) -> Vec<Arc<RateLimiterCore>> {
         self.all(&self.0.rate_limiters, &RATE_LIMITERS).into_iter().map(|(_, limiter)| limiter).collect()
     }
@@ -381,6 +384,7 @@ impl Runtime {
     }
 
     /// Every breaker that is kept by key, by name.
+    #[inline]
     pub(crate) fn keyed_breaker_families(&self) -> Vec<(&'static str, Arc<Family<Breaker>>)> {
         self.all(&self.0.keyed_breakers, &BREAKERS)
     }
@@ -404,6 +408,7 @@ impl Runtime {
             .for_each(|(site, _)| drop(self.policy_of(site)));
     }
 
+    #[inline]
     pub(crate) fn explain(&self, asking: &Asking<'_>) -> Explanation {
         let Asking { spec, operation, .. } = *asking;
         let mut resolved = self.resolve(asking);
@@ -454,6 +459,7 @@ impl Runtime {
     }
 
     /// Everything that is wrong with the configuration of this runtime and of every annotated function.
+    #[inline]
     pub(crate) fn validate(&self) -> Result<(), ConfigErrors> {
         let understood = self.understood();
         let mut problems: Vec<Problem> = understood.environment.problems.clone();
@@ -527,6 +533,7 @@ impl Runtime {
     }
 
     /// What the next [`Runtime::try_configure`] finds in a scope's environment.
+    #[inline]
     pub(crate) fn set_variable(&self, name: String, value: Option<String>) {
         let mut origins = self.0.origins.lock().whole();
         let variables = origins.variables.get_or_insert_default();
@@ -542,6 +549,7 @@ impl Runtime {
     }
 
     /// Forgets everything: breakers, windows, health, resolved policies, the environment as it was read.
+    #[inline]
     pub(crate) fn reset(&self) {
         // Twice: a policy that is built meanwhile may hold a breaker that is about to be forgotten.
         self.forget_policies();

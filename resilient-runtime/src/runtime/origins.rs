@@ -66,6 +66,7 @@ impl Origins {
     }
 
     /// All that is wrong, save what would be wrong without any variable and file as well.
+    #[inline]
     pub(super) fn problems_besides_code(&self) -> Result<(), ConfigErrors> {
         // On trial, in runtimes of their own: nothing is made, changed or told.
         let errors_of = |origins: Self| Runtime::new(Context::system(), origins, false).validate().err();

@@ -49,6 +49,7 @@ pub struct Scope {
 }
 
 impl Default for Scope {
+    #[inline]
     fn default() -> Self {
         Self::new()
     }
@@ -56,6 +57,7 @@ impl Default for Scope {
 
 impl Scope {
     /// A scope with the defaults.
+    #[inline]
     pub fn new() -> Self {
         Self::builder().build()
     }
@@ -102,6 +104,7 @@ impl Scope {
     }
 
     /// The waits between attempts so far, in order.
+    #[inline]
     pub fn pauses(&self) -> Vec<Duration> {
         let delay = |event: &Event| match event.kind {
             EventKind::RetryScheduled { delay, .. } => Some(delay),
@@ -151,6 +154,7 @@ impl ScopeBuilder {
     }
 
     /// Makes the scope.
+    #[inline]
     pub fn build(self) -> Scope {
         let clock = TestClock::new();
         let context = Context::seeded(Clock::Test(clock.clone()), self.seed);
