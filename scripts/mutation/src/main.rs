@@ -13,7 +13,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use syn::visit_mut::VisitMut;
@@ -34,6 +34,9 @@ const PACKAGES: [&str; 8] = [
     "-p",
     "resilient-features-tests",
 ];
+
+/// A longer test is asked only where every mutant is to be killed: who asks it about all the others waits for hours.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
@@ -80,7 +83,8 @@ fn main() -> Result<()> {
     run::side_by_side(jobs, asked.len(), |index| {
         let mutant = &mutants[asked[index] - 1];
         let excused = excused.contains(&*unplaced(&mutant.name));
-        let verdict = tests.judge(asked[index])?;
+        let patience = if is_exact(&mutant.file) { Duration::MAX } else { PATIENCE };
+        let verdict = tests.judge(asked[index], patience)?;
         let (by_file, all) = &mut *report.lock().unwrap_or_else(PoisonError::into_inner);
         by_file.entry(&mutant.file).or_default().add(verdict, excused);
         all.add(verdict, excused);

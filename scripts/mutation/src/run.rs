@@ -85,12 +85,19 @@ impl Tests {
         }
         let took: Duration = all.iter().map(|test| test.took).sum();
         eprintln!("{} tests, {} s one by one", all.len(), took.as_secs());
+        let mut times: Vec<_> = all.iter().map(|test| (test.took.as_millis(), &test.name)).collect();
+        times.sort();
+        let times: String =
+            times.iter().rev().map(|(millis, name)| format!("{millis:6} ms  {name}\n")).collect();
+        fs::write(out.join("tests.txt"), times)?;
         Ok(Self { all, meets })
     }
 
-    /// Whether a test that meets the mutant fails: the quickest ones first, then more at a time.
-    pub fn judge(&self, number: usize) -> Result<Verdict> {
-        let mut left = self.meets.get(&number).map_or(&[][..], Vec::as_slice);
+    /// Whether a test that meets the mutant and takes no longer than `patience` fails: the quickest ones first, then more
+    /// at a time.
+    pub fn judge(&self, number: usize, patience: Duration) -> Result<Verdict> {
+        let met = self.meets.get(&number).map_or(&[][..], Vec::as_slice);
+        let mut left = &met[..met.partition_point(|index| self.all[*index].took <= patience)];
         let mut at_once = 4;
         while !left.is_empty() {
             let (now, later) = left.split_at(at_once.min(left.len()));
