@@ -139,10 +139,8 @@ fn is_function(input: ParseStream<'_>) -> syn::Result<bool> {
         if input.peek(Token![fn]) {
             return Ok(true);
         }
-        match input.parse()? {
-            TokenTree::Punct(_) => return Ok(false),
-            TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => return Ok(false),
-            _ => {}
+        if let TokenTree::Punct(_) = input.parse()? {
+            return Ok(false);
         }
     }
     Ok(false)

@@ -452,7 +452,7 @@ pub(crate) fn mentions(tokens: &TokenStream, ident: &Ident) -> bool {
 fn mentions_name(tokens: &TokenStream, name: &str) -> bool {
     let tokens = flatten(tokens.clone());
     tokens.iter().enumerate().any(|(at, token)| match token {
-        TokenTree::Ident(other) => (other == name || other.unraw() == name) && !is_member(&tokens, at),
+        TokenTree::Ident(other) => other.unraw() == name && !is_member(&tokens, at),
         TokenTree::Literal(literal) => {
             let text = literal.to_string();
             text.contains(&format!("{{{name}")) || text.contains(&format!("{name}$"))
@@ -831,7 +831,7 @@ pub(crate) fn why_not_sendable(ty: &Type, parameters: &[&Ident]) -> Option<Strin
                 "is borrowed".to_owned()
             }
             TokenTree::Punct(punct) if punct.as_char() == '*' => "is a raw pointer".to_owned(),
-            TokenTree::Punct(punct) if punct.as_char() == '\'' => match lifetime(at) {
+            TokenTree::Punct(_) => match lifetime(at) {
                 Some(name) if name != "static" => format!("borrows for `'{name}`"),
                 _ => continue,
             },

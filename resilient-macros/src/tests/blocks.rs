@@ -1,5 +1,6 @@
 //! Attributes on an `impl` block or trait: what its methods take over, and what is wrong with such a list.
 
+use proc_macro2::TokenStream;
 use quote::quote;
 
 use super::{assert_has, assert_lacks, assert_tokens, expanded, left_over, mistakes, squeezed};
@@ -382,4 +383,249 @@ fn a_method_that_cannot_be_hedged_is_guarded_by_the_rest_of_its_block() {
     assert_eq!(count(quote!(.retry())), 3);
     let alone = expanded("hedge", quote!(idempotent = true), item).to_string();
     assert_eq!(alone.matches("which it cannot have").count(), 2, "{alone}");
+}
+
+/// A block with this list and one method with these words of its own.
+fn method(list: &TokenStream, own: &TokenStream) -> String {
+    let item = quote!(impl Users { #own async fn a(&self) -> Result<(), E> { go().await } });
+    squeezed(&expanded("resilient", list.clone(), item))
+}
+
+#[test]
+fn what_a_block_says_about_layers_stays_as_long_as_one_of_them_does() {
+    let no = |word: &str| {
+        let key = proc_macro2::Ident::new(&format!("enable_{word}"), proc_macro2::Span::call_site());
+        quote!(#key = false)
+    };
+    let (retry, breaker, hedge) = (no("retry"), no("circuit_breaker"), no("hedge"));
+    let bulkhead = no("bulkhead");
+    let hedged = quote!(hedge(delay = "1s"), idempotent = true);
+    // The block's list, what is looked for in the method, and the layers that are switched off with it there or gone.
+    for (list, part, stays, goes) in [
+        (
+            quote!(key = self.tenant, bulkhead(max_concurrent = 3)),
+            quote!(self.tenant),
+            vec![quote!(#breaker), quote!(#bulkhead), quote!()],
+            vec![quote!(#breaker, #bulkhead)],
+        ),
+        (
+            quote!(key = self.tenant, rate_limit(rate = 3)),
+            quote!(self.tenant),
+            vec![quote!(#breaker)],
+            vec![quote!(#breaker, enable_rate_limit = false)],
+        ),
+        (
+            quote!(ignore = Fault::No, #hedged),
+            quote!(Fault::No),
+            vec![quote!(#breaker, #hedge), quote!(#retry, #hedge), quote!(#retry, #breaker)],
+            vec![quote!(#retry, #breaker, #hedge)],
+        ),
+        (
+            quote!(failure_if = is_bad, fallback = Self::other),
+            quote!(is_bad),
+            vec![quote!(#retry, #breaker)],
+            vec![],
+        ),
+        (
+            quote!(budget = 0.25, #hedged),
+            quote!(0.25),
+            vec![quote!(#retry), quote!(#hedge)],
+            vec![quote!(#retry, #hedge)],
+        ),
+        (
+            quote!(retry_on_open),
+            quote!(retry_on_open),
+            vec![quote!()],
+            vec![quote!(#breaker), quote!(#retry)],
+        ),
+        (
+            quote!(retry_on = Fault::Busy),
+            quote!(Fault::Busy),
+            vec![quote!(), quote!(#breaker)],
+            vec![quote!(#retry)],
+        ),
+    ] {
+        let part = squeezed(&part);
+        for own in stays {
+            let got = method(&list, &quote!(#[resilient(#own)]));
+            assert!(got.contains(&part), "{list}; {own}: {got}");
+        }
+        for own in goes {
+            let got = method(&list, &quote!(#[resilient(#own)]));
+            assert!(!got.contains(&part), "{list}; {own}: {got}");
+        }
+    }
+    let of_the_method = method(
+        &quote!(failure_if = is_bad),
+        &quote!(#[resilient(#retry, #breaker, fallback_value = Ok(()))]),
+    );
+    assert!(of_the_method.contains("is_bad"), "{of_the_method}");
+    let health = quote!(#[track_service_health("users")] #[resilient(#retry, #breaker)]);
+    let counted = method(&quote!(ignore = Fault::No), &health);
+    assert!(counted.contains("Fault::No"), "{counted}");
+}
+
+#[test]
+fn a_method_s_backoff_replaces_the_block_s_growth_unless_it_grows_so() {
+    let list = quote!(exponential_base = 3.5);
+    for (backoff, stays) in [(quote!("linear"), false), (quote!("exponential"), true), (quote!(steps), false)]
+    {
+        let got = method(&list, &quote!(#[resilient(backoff = #backoff)]));
+        assert_eq!(got.contains("3.5"), stays, "{got}");
+    }
+}
+
+#[test]
+fn a_method_s_answer_replaces_the_block_s_whichever_way_each_is_written() {
+    for list in [
+        quote!(fallback = Self::blocks),
+        quote!(fallback_chain = [Self::blocks]),
+        quote!(fallback_value = Self::blocks()),
+    ] {
+        for own in [
+            quote!(fallback = Self::own),
+            quote!(fallback_chain = [Self::own]),
+            quote!(fallback_value = Self::own()),
+        ] {
+            let got = method(&list, &quote!(#[resilient(#own)]));
+            assert!(got.contains("Self::own") && !got.contains("Self::blocks"), "{list}; {own}: {got}");
+        }
+    }
+}
+
+#[test]
+fn a_method_that_stands_in_for_the_others_keeps_the_rest_of_its_block() {
+    let item = quote! {
+        #[fallback(Self::stale)]
+        impl Users {
+            async fn get(&self) -> Result<(), E> { go().await }
+            #[with_timeout(3)]
+            async fn stale(&self) -> Result<(), E> { go().await }
+        }
+    };
+    let got = squeezed(&expanded("database_resilient", quote!(max_attempts = 7), item));
+    let stale = got.split("asyncfnstale").nth(1).unwrap();
+    for there in [r#".attribute("database_resilient").attribute("with_timeout")"#, ".max_attempts(7)"] {
+        assert!(stale.contains(there), "{stale}");
+    }
+    assert!(!stale.contains(".fallback()"), "{stale}");
+}
+
+#[test]
+fn a_mode_for_sync_methods_means_nothing_for_async_ones_and_is_a_mistake_of_their_own() {
+    let got = method(&quote!(timeout_mode = "deadline"), &quote!());
+    assert!(got.contains("TimeoutMode::Poll"), "{got}");
+    let own = quote!(impl Users { #[resilient(timeout_mode = "deadline")] async fn a(&self) -> Result<(), E> { go().await } });
+    assert_eq!(
+        mistakes("resilient", quote!(max_attempts = 3), own),
+        ["an async function is dropped at its limit; `timeout_mode` is for sync functions"]
+    );
+}
+
+#[test]
+fn a_method_that_nobody_asked_to_guard_and_cannot_be_is_left_out_with_the_reason() {
+    let item = |own: &TokenStream| {
+        quote! {
+            impl Users {
+                async fn a(&self) -> Result<(), E> { go().await }
+                #own
+                async fn slot(&mut self) -> Result<&mut u32, E> { go().await }
+            }
+        }
+    };
+    let got = squeezed(&expanded("resilient", quote!(), item(&quote!())));
+    assert!(got.contains("itcannotberetried:"), "{got}");
+    assert_eq!(
+        mistakes("resilient", quote!(), item(&quote!(#[resilient(max_attempts = 2)]))),
+        [
+            "`slot` cannot be retried: the first attempt's `&mut` would still be alive; write `enable_retry = false` or \
+          return an owned value"
+        ]
+    );
+}
+
+#[test]
+fn a_limit_of_the_method_s_own_is_its_own_question() {
+    let asked = |list: &TokenStream, own: &TokenStream| {
+        let item = quote! {
+            impl Users {
+                async fn a(&self) -> Result<(), E> { go().await }
+                #own
+                fn b(&self) -> Result<(), E> { go() }
+            }
+        };
+        let mistakes = mistakes("resilient", list.clone(), item);
+        let [only] = mistakes.as_slice() else { panic!("{own} in {list}: {mistakes:?}") };
+        only.split(':').next().unwrap().to_owned()
+    };
+    let (with_limit, with_mode) = (quote!(timeout = 1), quote!(timeout = 1, timeout_mode = "thread"));
+    for (own, of_limit, of_mode) in [
+        (
+            quote!(#[resilient(timeout = 3)]),
+            "`timeout` cannot interrupt `b`",
+            "`b` cannot run on a worker thread",
+        ),
+        (
+            quote!(#[with_timeout(3)]),
+            "`#[with_timeout]` cannot interrupt `b`",
+            "`b` cannot run on a worker thread",
+        ),
+        (
+            quote!(#[resilient(timeout_mode = "thread")]),
+            "`b` cannot run on a worker thread",
+            "`b` cannot run on a worker thread",
+        ),
+        (
+            quote!(#[resilient(max_attempts = 3)]),
+            "`timeout` cannot interrupt these methods",
+            "these methods cannot run on a worker thread",
+        ),
+        (
+            quote!(#[retry_with_backoff]),
+            "`timeout` cannot interrupt these methods",
+            "these methods cannot run on a worker thread",
+        ),
+    ] {
+        assert_eq!(asked(&with_limit, &own), of_limit, "{own}");
+        assert_eq!(asked(&with_mode, &own), of_mode, "{own}");
+    }
+}
+
+#[test]
+fn what_is_not_guarded_stays_as_it_was_written() {
+    let kept = quote! {
+        type Item: Send;
+        const LIMIT: usize;
+        pub(crate) default fn named(&self) -> Result<(), E>;
+    };
+    let got =
+        expanded("resilient", quote!(), quote!(trait Users { #kept fn a(&self) -> Result<(), E> { go() } }));
+    assert_has(&got, &kept);
+    let kept = quote! {
+        const LIMIT: usize = 3;
+        type Call = fn() -> u32;
+    };
+    let got =
+        expanded("resilient", quote!(), quote!(impl Users { #kept fn a(self) -> Result<(), E> { go() } }));
+    assert_has(&got, &kept);
+}
+
+#[test]
+fn a_block_s_type_is_named_without_path_reference_and_generics() {
+    let group = proc_macro2::Group::new(proc_macro2::Delimiter::None, quote!(Users));
+    for ty in [
+        quote!(Users),
+        quote!(crate::Users<u32>),
+        quote!(&Users),
+        quote!((Users)),
+        quote!(#group),
+        quote!(r#Users),
+    ] {
+        let got = expanded(
+            "resilient",
+            quote!(),
+            quote!(impl Find for #ty { async fn a(&self) -> Result<(), E> { go() } }),
+        );
+        assert_has(&got, &quote!(.owner("Users")));
+    }
 }

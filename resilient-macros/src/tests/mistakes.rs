@@ -1355,3 +1355,15 @@ fn a_fallback_makes_a_changed_self_a_mistake() {
         ],
     );
 }
+
+#[test]
+fn a_mistake_is_an_error_of_the_compiler_beside_the_item_as_it_was() {
+    let got = crate::guard::guard(
+        crate::attributes::word("resilient").unwrap(),
+        quote!(max_attempts = 0),
+        async_fn(),
+    );
+    let got = squeezed(&got);
+    assert!(got.contains("compile_error!{\"`max_attempts`mustbeatleast1,not0"), "{got}");
+    assert!(got.ends_with(&squeezed(&async_fn())), "{got}");
+}

@@ -1,8 +1,9 @@
 //! Signatures: what happens to arguments, receivers, returned futures.
 
+use proc_macro2::{Delimiter, Group, TokenStream};
 use quote::{ToTokens, quote};
 
-use super::{assert_has, assert_lacks, expanded, parsed, squeezed};
+use super::{assert_has, assert_lacks, expanded, mistakes, parsed, squeezed};
 
 fn inputs(name: &str, list: proc_macro2::TokenStream, item: proc_macro2::TokenStream) -> String {
     let function = parsed(&expanded(name, list, item));
@@ -337,4 +338,135 @@ fn a_stream_is_begun_by_every_attempt_with_copies_of_its_own() {
         assert_has(&got, &quote!(::std::boxed::Box::pin));
         assert_has(&got, &quote!(begun_once(move || -> #output { Box::pin(read(topic)) })));
     }
+}
+
+fn passed_on(tokens: TokenStream) -> Group {
+    Group::new(Delimiter::None, tokens)
+}
+
+#[test]
+fn a_unique_borrow_is_found_wherever_a_returned_type_hands_it_out() {
+    let group = passed_on(quote!(&mut u32));
+    for ty in [
+        quote!(&mut u32),
+        quote!((&mut u32)),
+        quote!(#group),
+        quote!((u8, &mut u32)),
+        quote!([&mut u32; 2]),
+        quote!(&[&mut u32]),
+        quote!(*const &mut u32),
+        quote!(Option<&mut u32>),
+        quote!(<&mut u32 as Deref>::Target),
+        quote!(impl Iterator<Item = &mut u32>),
+        quote!(Box<dyn Iterator<Item = &mut u32>>),
+    ] {
+        let item = quote!(async fn f(&self) -> Result<#ty, E> { go() });
+        let told = mistakes("resilient", quote!(), item);
+        assert!(
+            told.len() == 1 && told[0].contains("the first attempt's `&mut` would still be alive"),
+            "{ty}: {told:?}"
+        );
+    }
+    for ty in [quote!(&u32), quote!(fn(&mut u32)), quote!(impl Fn(&mut u32)), quote!(Option<(u8, [u32; 2])>)]
+    {
+        let item = quote!(async fn f(&self) -> Result<#ty, E> { go() });
+        assert_eq!(mistakes("resilient", quote!(), item), [""; 0], "{ty}");
+    }
+}
+
+#[test]
+fn every_name_a_pattern_binds_is_an_argument() {
+    for pat in [
+        quote!(a),
+        quote!(mut a),
+        quote!((a)),
+        quote!((a, _)),
+        quote!([a, ..]),
+        quote!(Pair(a, _)),
+        quote!(Pair { left: a, .. }),
+        quote!(Pair { a, .. }),
+        quote!(whole @ Pair(a)),
+        quote!((Left(a) | Right(a))),
+    ] {
+        let item = quote!(async fn f(#pat: T) -> Result<(), E> { go(a) });
+        assert_eq!(mistakes("resilient", quote!(clone(a)), item), [""; 0], "{pat}");
+    }
+    let item = quote!(
+        async fn f(&a: &u32) -> Result<(), E> {
+            go(a)
+        }
+    );
+    assert_eq!(
+        mistakes("resilient", quote!(clone(a)), item),
+        ["`a` is a reference, which every attempt can use as it is"]
+    );
+}
+
+#[test]
+fn a_reference_is_one_in_parentheses_and_from_a_macro_too() {
+    let group = passed_on(quote!(&C));
+    let item = quote!(async fn f(a: A, b: (&B), c: #group) -> Result<(), E> { go() });
+    let seen = inputs("resilient", quote!(), item);
+    assert_eq!(seen.replace("mut ", ""), quote!(a: A, b: (&B), c: #group).to_string());
+    assert_eq!(seen.matches("mut ").count(), 1, "{seen}");
+}
+
+#[test]
+fn a_pinned_box_is_owned_and_a_pinned_reference_is_not() {
+    let receiver = |ty: TokenStream| {
+        inputs("resilient", quote!(), quote!(async fn f(self: #ty) -> Result<(), E> { go() }))
+    };
+    assert!(receiver(quote!(Pin<Box<Self>>)).starts_with("mut self"));
+    assert!(receiver(quote!(Arc<&Self>)).starts_with("mut self"));
+    assert!(receiver(quote!(Pin<&Self>)).starts_with("self"));
+}
+
+#[test]
+fn a_returned_future_is_seen_through_parentheses_and_macros() {
+    let ty = quote!(impl Future<Output = Result<(), E>>);
+    let group = passed_on(ty.clone());
+    for ty in
+        [ty.clone(), quote!((#ty)), quote!(#group), quote!(impl Future<Other = u8, Output = Result<(), E>>)]
+    {
+        let got = expanded("resilient", quote!(), quote!(fn f() -> #ty { async move { go().await } }));
+        assert_has(&got, &quote!(.asynchronous()));
+    }
+}
+
+#[test]
+fn a_key_uses_an_argument_s_part_only_where_its_tokens_mean_it() {
+    let item = quote!(
+        async fn f((id, name): (u32, String)) -> Result<(), E> {
+            go(id, name)
+        }
+    );
+    for (key, uses) in [
+        (quote!(id), true),
+        (quote!(other.id), false),
+        (quote!(other::id), false),
+        (quote!(pick(|x| x, id)), true),
+        (quote!((|id| id)(1)), false),
+        (quote!(pick(all, |id| id)), false),
+        (quote!(pick(|x| x, |id| id)), false),
+        (quote!(id!()), false),
+    ] {
+        let told = mistakes("resilient", quote!(key = #key, fallback = other), item.clone());
+        assert_eq!(told.iter().any(|told| told.contains("a part of an argument")), uses, "{key}: {told:?}");
+    }
+}
+
+#[test]
+fn a_fallback_gets_an_argument_alike_however_its_reference_is_written() {
+    let of = |ty: &TokenStream| {
+        let item = quote!(async fn f(a: #ty) -> Result<(), E> { go(a) });
+        squeezed(&expanded("resilient", quote!(enable_retry = false, fallback_chain = [one, two]), item))
+    };
+    for ty in [quote!(&A), quote!(&mut A)] {
+        let (plain, group, written) = (of(&ty), passed_on(ty.clone()), squeezed(&ty));
+        assert_eq!(of(&quote!((#ty))).replace(&format!("({written})"), &written), plain);
+        assert_eq!(of(&quote!(#group)), plain);
+    }
+    let [owned, shared, unique] =
+        [quote!(A), quote!(&A), quote!(&mut A)].map(|ty| of(&ty).replace(&squeezed(&ty), ""));
+    assert!(owned != shared && shared != unique && owned != unique);
 }
