@@ -12,7 +12,7 @@ pub(crate) use value::{
     Jitter, Length, Measure, Pattern, Rule, Scope, Switch, Text, Threshold, TimeoutMode, Value, Window,
 };
 
-use crate::attributes::{Group, INNER, Inner, Layer, WORDS, Word, foreign, word};
+use crate::attributes::{Flat, Group, INNER, Inner, Layer, WORDS, Word, flat, foreign, word};
 use crate::diagnostics::{Errors, list, nearest};
 
 /// A value and the key it was written under, so that a caret can stand under the word that is wrong.
@@ -379,6 +379,16 @@ fn unknown(list: List, written: &str) -> String {
     }
     if let Some(ours) = foreign {
         return format!("`{written}` is called something else here; write {ours}");
+    }
+    if let Some(layer) = flat(written)
+        && inner.is_none()
+    {
+        let Flat { group, what, keys, alone, .. } = layer;
+        return if attribute.groups.contains(group) {
+            format!("the keys of {what} stand in {spelt} itself, without `{written}(..)`: {keys}")
+        } else {
+            format!("{what} is no part of {spelt}; add `{alone}`")
+        };
     }
     if let Some((inner, key)) = joined(written) {
         if list.groups().contains(&inner.group) {

@@ -301,6 +301,46 @@ const AMONG: &[(Group, &[Synonyms])] = &[
     ),
 ];
 
+/// A layer whose keys stand in the attribute's own list: how it may be written, what its keys look like, and the attribute
+/// that is about it alone.
+pub(crate) struct Flat {
+    words: &'static [&'static str],
+    pub(crate) group: Group,
+    pub(crate) what: &'static str,
+    pub(crate) keys: &'static str,
+    pub(crate) alone: &'static str,
+}
+
+const FLAT: [Flat; 3] = [
+    Flat {
+        words: &["retry", "retry_with_backoff"],
+        group: Group::Retry,
+        what: "a retry",
+        keys: "`max_attempts = 3, base_delay = \"100ms\"`",
+        alone: "#[retry_with_backoff(..)]",
+    },
+    Flat {
+        words: &["circuit_breaker", "circuit"],
+        group: Group::Breaker,
+        what: "a circuit breaker",
+        keys: "`failure_threshold = 5, recovery_timeout = \"30s\"`",
+        alone: "#[circuit_breaker(..)]",
+    },
+    Flat {
+        words: &["with_timeout", "time_limiter"],
+        group: Group::Timeout,
+        what: "a time limit",
+        keys: "`timeout = \"5s\"`",
+        alone: "#[with_timeout(..)]",
+    },
+];
+
+/// The layer that a word stands for as if it had a list of its own, as `bulkhead(..)` has.
+pub(crate) fn flat(written: &str) -> Option<&'static Flat> {
+    let snake = snake_case(written);
+    FLAT.iter().find(|layer| layer.words.contains(&snake.as_str()))
+}
+
 /// What a word of another library is called here. `waitDuration` and `wait_duration` are one word.
 pub(crate) fn foreign(written: &str, groups: &[Group]) -> Option<&'static str> {
     let snake = snake_case(written);
@@ -321,7 +361,7 @@ fn snake_case(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{AMONG, FOREIGN, Synonyms, foreign};
+    use super::{AMONG, FLAT, FOREIGN, Synonyms, foreign};
     use crate::args::Args;
     use crate::attributes::Group;
 
@@ -349,6 +389,9 @@ mod tests {
         };
         // In front of a list, `delay` is as likely meant for retries.
         once(FOREIGN, &|word, _| word != "delay");
+        for word in FLAT.iter().flat_map(|layer| layer.words) {
+            assert!(Args::KEYS.iter().all(|(key, _)| key != word) && foreign(word, &[]).is_none(), "{word}");
+        }
         for (own, words) in AMONG {
             once(words, &|_, group| group == *own);
         }

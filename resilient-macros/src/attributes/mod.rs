@@ -5,7 +5,7 @@ mod foreign;
 use proc_macro2::Ident;
 use syn::Path;
 
-pub(crate) use foreign::foreign;
+pub(crate) use foreign::{Flat, flat, foreign};
 
 /// Keys that are accepted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -69,6 +69,27 @@ fn unknown_keys_are_answered_with_what_was_meant() {
             quote!(exceptions = (A, B)),
             "`exceptions` is called something else here; write `retry_on = Pattern | Pattern`",
         ),
+        (
+            "resilient",
+            quote!(retry(max_attempts = 3)),
+            "the keys of a retry stand in `#[resilient]` itself, without `retry(..)`: `max_attempts = 3, base_delay = \"100ms\"`",
+        ),
+        (
+            "database_resilient",
+            quote!(circuitBreaker(failure_threshold = 3)),
+            "the keys of a circuit breaker stand in `#[database_resilient]` itself, without `circuitBreaker(..)`: \
+             `failure_threshold = 5, recovery_timeout = \"30s\"`",
+        ),
+        (
+            "circuit_breaker",
+            quote!(retry),
+            "a retry is no part of `#[circuit_breaker]`; add `#[retry_with_backoff(..)]`",
+        ),
+        (
+            "retry_with_backoff",
+            quote!(time_limiter = 3),
+            "a time limit is no part of `#[retry_with_backoff]`; add `#[with_timeout(..)]`",
+        ),
     ] {
         refused(name, list, async_fn(), &[sentence]);
     }
