@@ -6,6 +6,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
+use foldhash::fast::RandomState as KeyHasher;
 use lru::LruCache;
 
 use crate::clock::Moment;
@@ -40,7 +41,7 @@ struct Guarded<C> {
 
 /// Of one kind, but the same map to the compiler as that of every other kind.
 #[derive(Debug)]
-struct Members(LruCache<Box<str>, Member>);
+struct Members(LruCache<Box<str>, Member, KeyHasher>);
 
 struct Member {
     shared: Arc<dyn Kept>,
@@ -194,7 +195,7 @@ impl<T: Shared> Shared for Family<T> {
 
     fn make(name: &'static str, config: T::Config, context: Arc<Context>) -> Self {
         // Bounded by `member`: one that is told its bound makes room for all of it at once.
-        let members = Members(LruCache::unbounded());
+        let members = Members(LruCache::unbounded_with_hasher(KeyHasher::default()));
         let guarded = Mutex::new(Guarded { config, members });
         Self { name, context, digests: [RandomState::new(), RandomState::new()], guarded }
     }

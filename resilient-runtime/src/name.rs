@@ -1,8 +1,7 @@
 //! Names of breakers and services: checked once, kept for the life of the process, compared by pointer's text.
 
 use std::collections::HashSet;
-
-use thiserror::Error;
+use std::fmt;
 
 use crate::sync::Whole;
 use crate::sync::plain::{Lazy, Mutex};
@@ -11,9 +10,14 @@ use crate::sync::plain::{Lazy, Mutex};
 const LONGEST: usize = 128;
 
 /// A name that is empty, too long, or has a character that could forge a log line or a metric label.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("a name is 1 to {LONGEST} of the characters A-Z a-z 0-9 _ . : -; {}", .0)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct InvalidName(String);
+
+impl fmt::Display for InvalidName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a name is 1 to {LONGEST} of the characters A-Z a-z 0-9 _ . : -; {}", self.0)
+    }
+}
 
 /// Says why `name` may not name a breaker or a service.
 pub(crate) fn check(name: &str) -> Result<(), InvalidName> {

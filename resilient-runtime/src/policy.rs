@@ -82,7 +82,6 @@ impl Families {
 
 impl Policy {
     /// The policy of calls with this key.
-    #[inline]
     pub(crate) fn of_key(&self, key: &str) -> Self {
         let mut policy = self.clone();
         if let Some(families) = policy.families.take() {

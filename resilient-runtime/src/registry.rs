@@ -1,9 +1,9 @@
 //! What is shared by name in one runtime: breakers, bulkheads, rate limiters, retry budgets. State belongs to the name:
 //! whoever names it, shares it.
 
+use std::error::Error;
+use std::fmt;
 use std::sync::Arc;
-
-use thiserror::Error;
 
 use crate::breaker::{Breaker, BreakerConfig, State};
 use crate::bulkhead::{BulkheadConfig, BulkheadCore};
@@ -311,6 +311,7 @@ impl<T: Shared> Registry<T> {
         }
     }
 
+    #[inline]
     pub(crate) fn get(&self, name: &str) -> Option<Arc<T>> {
         let entries = self.lock();
         entries.get(name).filter(|entry| entry.asked.is_some()).map(|entry| Arc::clone(&entry.shared))
@@ -355,8 +356,7 @@ impl<T: Shared> Registry<T> {
 macro_rules! unknown {
     ($($(#[$doc:meta])* $error:ident = $what:literal;)+) => {$(
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, Error)]
-        #[error("no {} is named '{}'; {}", $what, .name, names(.known, *.nearest))]
+        #[derive(Clone, Debug, PartialEq, Eq)]
         #[non_exhaustive]
         pub struct $error {
             /// The name that was asked for.
@@ -366,6 +366,16 @@ macro_rules! unknown {
             /// The one most like it.
             pub nearest: Option<&'static str>,
         }
+
+        impl fmt::Display for $error {
+            #[inline]
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let names = names(&self.known, self.nearest);
+                write!(f, concat!("no ", $what, " is named '{}'; {}"), self.name, names)
+            }
+        }
+
+        impl Error for $error {}
 
         impl $error {
             #[inline]
@@ -391,8 +401,7 @@ unknown! {
 }
 
 /// No annotated function has that name.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{}", self.sentence())]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UnknownOperation {
     /// The name that was asked for.
@@ -404,6 +413,15 @@ pub struct UnknownOperation {
     /// The methods of that name or path that the attribute on their `impl` block or trait leaves unguarded.
     pub skipped: Vec<Skipped>,
 }
+
+impl fmt::Display for UnknownOperation {
+    #[inline]
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.sentence())
+    }
+}
+
+impl Error for UnknownOperation {}
 
 impl UnknownOperation {
     #[inline]

@@ -114,6 +114,7 @@ impl Results {
         }
     }
 
+    #[inline]
     pub(super) fn push(&mut self, now: Moment, sample: Sample) {
         self.expire(now);
         match &mut self.kind {
@@ -142,6 +143,7 @@ impl Results {
     }
 
     /// The sums as of `now`.
+    #[inline]
     pub(super) fn totals(&mut self, now: Moment) -> Totals {
         self.expire(now);
         self.totals

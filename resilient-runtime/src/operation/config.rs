@@ -427,7 +427,6 @@ impl Configured {
         Asking { spec: &self.spec, operation: self.operation, written: self.written.clone() }
     }
 
-    #[inline]
     pub(super) fn policy(&self, runtime: &Runtime) -> (Policy, Vec<Report>) {
         runtime.declare(self.operation, self.spec.operation_type);
         let (policy, reports) = runtime.build(&self.asking());

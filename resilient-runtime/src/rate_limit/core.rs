@@ -97,6 +97,7 @@ impl RateLimiterCore {
 
     /// Takes a permit, and says how long to wait for it: at most `max_wait`, and what the caller has left besides.
     /// Nobody gives it back, not even a caller that is dropped while it waits.
+    #[inline]
     pub(crate) fn reserve_within(&self, left: Option<Duration>) -> Result<Duration, ResilienceError> {
         self.take(1, left)
     }
@@ -131,6 +132,7 @@ impl RateLimiterCore {
         }
     }
 
+    #[inline]
     fn take_evenly(
         &self,
         pace: Pace,
@@ -291,6 +293,7 @@ impl RateLimiterCore {
         }
     }
 
+    #[inline]
     fn pace(&self) -> Option<Pace> {
         let Published { interval, filling, .. } = &self.published;
         let pace =

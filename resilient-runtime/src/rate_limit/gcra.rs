@@ -24,6 +24,7 @@ impl Pace {
     }
 
     /// `full_at` moved by `permits`, and how long they must be waited for.
+    #[inline]
     pub(super) fn decide(
         self,
         full_at: Moment,

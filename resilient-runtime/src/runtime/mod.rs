@@ -346,6 +346,7 @@ impl Runtime {
     }
 
     /// The breaker of that name, made now if an annotated function names it and was not called yet.
+    #[inline]
     pub(crate) fn breaker(&self, name: &str) -> Option<Arc<Breaker>> {
         self.named(&self.0.breakers, &BREAKERS, name)
     }
