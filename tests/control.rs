@@ -554,6 +554,26 @@ fn a_snapshot_shows_how_long_it_stays_open_this_time() {
 }
 
 #[test]
+fn calls_through_a_handle_are_timed_where_slow_ones_count() {
+    let scope = Scope::new();
+    let _inside = scope.enter();
+    let config =
+        quick().slow_call_rate(1.0).slow_call_duration(2 * SECOND).window(Window::Count(2)).min_calls(2);
+    let breaker = CircuitBreaker::new("control_slow", config).unwrap();
+    let take = |seconds| {
+        scope.clock().advance(seconds * SECOND);
+        Ok::<_, Fault>(1)
+    };
+    let slow = || breaker.snapshot().window.unwrap().slow;
+    breaker.call(|| take(1)).unwrap();
+    assert_eq!(slow(), 0);
+    breaker.call(|| take(3)).unwrap();
+    assert_eq!((slow(), breaker.state()), (1, State::Closed));
+    breaker.call(|| take(3)).unwrap();
+    assert_eq!(breaker.state(), State::Open);
+}
+
+#[test]
 fn a_breaker_that_only_measures_counts_how_often_it_would_have_opened() {
     let scope = Scope::new();
     let _inside = scope.enter();

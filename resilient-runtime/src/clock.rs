@@ -335,3 +335,42 @@ impl fmt::Debug for TestClock {
         f.debug_struct("TestClock").field("elapsed", &self.elapsed()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn clocks_are_one_when_they_say_the_same_at_any_time() {
+        let (system, test) = (Clock::system(), TestClock::new());
+        assert!(system.is(&system.clone()));
+        assert!(Clock::Test(test.clone()).is(&Clock::Test(test.clone())));
+        assert!(!Clock::Test(test).is(&Clock::Test(TestClock::new())));
+        assert!(!system.is(&Clock::Test(TestClock::new())));
+        let earlier = Clock::System { origin: Instant::now().checked_sub(SECOND).unwrap(), ticks: None };
+        assert!(!system.is(&earlier));
+    }
+
+    #[test]
+    fn a_moment_that_may_have_come_is_read_exactly_and_no_other_is_long_past() {
+        let clock = Clock::system();
+        std::thread::sleep(Duration::from_millis(20));
+        for _ in 0..1_000 {
+            let now = clock.now();
+            assert!(clock.before(now) >= now);
+            for near in [clock.before(Moment::NEVER), clock.lately()] {
+                assert!(near <= clock.now() && now.since(near) < SECOND, "{near:?} at {now:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn people_are_told_moments_as_far_from_now_as_they_are() {
+        let clock = Clock::system();
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+        let told = clock.unix_seconds(clock.now().saturating_add(3_600 * SECOND));
+        assert!((told - wall - 3_600.0).abs() < 60.0, "{told} is an hour after {wall}");
+    }
+}

@@ -142,6 +142,7 @@ mod tests {
             (one.clone().burst(0), "burst must be positive"),
             (RateLimitConfig::new(1_001).per(Duration::from_micros(1)), "one permit a nanosecond"),
             (sliding(5).burst(4), "burst must be left out"),
+            (sliding(5).burst(0), "burst must be positive"),
             (sliding(100_001), "rate must be at most 100000"),
         ] {
             let problems = config.problems();

@@ -70,7 +70,7 @@ impl Retry {
     /// The longest that all waits of one call can take together, spread included. Saturates.
     pub(crate) fn longest_wait(&self) -> Duration {
         // Beyond this the cap stands for a wait that still grows: a bound, and no endless loop.
-        const EXACT: u32 = 1_000;
+        const EXACT: u32 = 200;
         let retries = self.max_attempts.saturating_sub(1);
         let longest = |n| match (self.jitter, self.backoff) {
             // At most three times the wait before, which may have been the cap; and the user's function is not
