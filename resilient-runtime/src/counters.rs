@@ -5,12 +5,14 @@ use std::cell::Cell;
 use std::fmt;
 
 use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::sync::{Mutex, OnceBox, Whole, statics, thread_local};
+use crate::sync::{Mutex, OnceBox, Whole, plain, statics, thread_local};
 
 /// Threads with a line of their own; those beyond share one, with atomic additions.
 const OWNED: usize = if cfg!(any(resilient_loom, resilient_shuttle)) { 2 } else { 16 };
 const UNASSIGNED: usize = usize::MAX;
 const SHARED: usize = usize::MAX - 1;
+/// No thread's slot.
+const NOBODY: usize = usize::MAX - 2;
 
 statics! {
     /// Slots that threads have given back; the second value is the first slot never given out.
@@ -64,8 +66,10 @@ fn assign() -> usize {
     taken.unwrap_or(SHARED)
 }
 
-/// Two lines' size, since processors fetch lines in pairs.
-#[repr(align(128))]
+/// A cache line's size, or two where processors may share them in pairs. On x86-64 they only fetch them in pairs, and
+/// what one thread alone writes stays with it, whatever is fetched beside it.
+#[cfg_attr(target_arch = "x86_64", repr(align(64)))]
+#[cfg_attr(not(target_arch = "x86_64"), repr(align(128)))]
 struct Line<const N: usize>([AtomicU64; N]);
 
 impl<const N: usize> Default for Line<N> {
@@ -74,33 +78,85 @@ impl<const N: usize> Default for Line<N> {
     }
 }
 
+impl<const N: usize> Line<N> {
+    /// By its only writer, so nothing is lost between the load and the store. The release lets whoever sees the sum see
+    /// what the thread did before.
+    #[inline]
+    fn add(&self, count: usize) {
+        let cell = &self.0[count];
+        cell.store(cell.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
+    }
+}
+
 /// `N` counters, each known by an enum's variant.
-#[derive(Default)]
 pub(crate) struct Counters<const N: usize> {
+    /// The slot that counts in `first`, once there is one: most of many counters are counted in by one thread.
+    first_slot: plain::atomic::AtomicUsize,
+    first: OnceBox<Line<N>>,
+    others: OnceBox<Others<N>>,
+}
+
+#[derive(Default)]
+struct Others<const N: usize> {
     owned: [OnceBox<Line<N>>; OWNED],
-    shared: OnceBox<Line<N>>,
+    shared: Line<N>,
+}
+
+impl<const N: usize> Default for Counters<N> {
+    fn default() -> Self {
+        let first_slot = plain::atomic::AtomicUsize::new(NOBODY);
+        Self { first_slot, first: OnceBox::default(), others: OnceBox::default() }
+    }
 }
 
 impl<const N: usize> Counters<N> {
     #[inline]
     pub(crate) fn add(&self, count: impl Into<usize>) {
         let count = count.into();
-        match self.owned.get(slot()) {
-            Some(line) => {
-                let cell = &line.get_or_init(Box::default).0[count];
-                // This thread is the cell's only writer, so nothing is lost between the load and the store. The
-                // release lets whoever sees the sum see what the thread did before.
-                cell.store(cell.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
+        if SLOT.with(Cell::get) == self.first_slot.load(Ordering::Relaxed)
+            && let Some(line) = self.first.get()
+        {
+            line.add(count);
+        } else {
+            self.add_elsewhere(count);
+        }
+    }
+
+    #[inline(never)]
+    fn add_elsewhere(&self, count: usize) {
+        let owned = self.others.get().and_then(|others| others.owned.get(SLOT.with(Cell::get)));
+        match owned.and_then(OnceBox::get) {
+            Some(line) => line.add(count),
+            None => self.add_at_first(count),
+        }
+    }
+
+    /// The thread has no line yet, here or at all.
+    #[cold]
+    fn add_at_first(&self, count: usize) {
+        let (slot, relaxed) = (slot(), Ordering::Relaxed);
+        // Others look at `first_slot` all the time: whoever shares a line must not write there.
+        if slot < OWNED {
+            let first = self.first_slot.compare_exchange(NOBODY, slot, relaxed, relaxed);
+            if first.is_ok() || first == Err(slot) {
+                return self.first.get_or_init(Box::default).add(count);
             }
+        }
+        let others = self.others.get_or_init(Box::default);
+        match others.owned.get(slot) {
+            Some(line) => line.get_or_init(Box::default).add(count),
             None => {
-                self.shared.get_or_init(Box::default).0[count].fetch_add(1, Ordering::Release);
+                others.shared.0[count].fetch_add(1, Ordering::Release);
             }
         }
     }
 
     pub(crate) fn sum(&self, count: impl Into<usize>) -> u64 {
         let count = count.into();
-        let lines = self.owned.iter().chain([&self.shared]).filter_map(OnceBox::get);
+        let others = self.others.get();
+        let owned = others.into_iter().flat_map(|others| &others.owned);
+        let owned = [&self.first].into_iter().chain(owned).filter_map(OnceBox::get);
+        let lines = owned.chain(others.map(|others| &others.shared));
         lines.map(|line| line.0[count].load(Ordering::Acquire)).fold(0, u64::wrapping_add)
     }
 }

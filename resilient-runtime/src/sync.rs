@@ -17,7 +17,8 @@ impl<G> Whole<G> for LockResult<G> {
     }
 }
 
-/// std's in every build: for statics whose constructor must be const, and for threads that really wait.
+/// std's in every build: for statics whose constructor must be const, for threads that really wait, and for a word of
+/// which a thread only asks whether it put there what is there.
 pub(crate) mod plain {
     pub(crate) use std::sync::{Condvar, Mutex, OnceLock, atomic};
 

@@ -16,7 +16,7 @@ use crate::event::EventKind;
 use crate::outcome::Outcome;
 use crate::reason::TripReason;
 use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::sync::{Mutex, MutexGuard, Whole};
+use crate::sync::{Mutex, MutexGuard, Whole, plain};
 use crate::tick::LONGEST_TICK;
 
 /// Calls pass without asking the machine.
@@ -42,55 +42,80 @@ fn generation_of(gate: u64) -> u32 {
 
 #[derive(Debug)]
 pub(crate) struct Breaker {
-    gate: Gate,
-    name: &'static str,
-    context: Arc<Context>,
-    counters: Counters,
+    front: Front,
     guarded: Mutex<Guarded>,
 }
 
 /// What the healthy path reads. In lines of its own, since the lock and the handles' count are written beside it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[repr(align(128))]
-struct Gate {
+struct Front {
     /// The machine's generation and what it allows without the lock. Written under the lock only.
     word: AtomicU64,
     open_until: AtomicU64,
     open_span: AtomicU64,
     open_reason: AtomicU64,
+    name: &'static str,
+    context: Arc<Context>,
+    counters: Counters,
 }
 
 #[derive(Debug)]
 struct Guarded {
     machine: Machine,
     marks: Marks,
-    /// What happened and was not told yet, in order.
-    outbox: VecDeque<EventKind>,
-    /// Somebody is telling what is in the outbox, and will go on until it is empty.
-    telling: bool,
+    /// There while somebody tells what is in it, and will go on until it is empty.
+    outbox: Option<Box<Outbox>>,
+}
+
+/// What happened and was not told yet, in order.
+#[derive(Debug, Default)]
+struct Outbox(VecDeque<EventKind>);
+
+/// Configurations that were asked for lately. Of a hundred thousand breakers most are told the same: they share it.
+#[derive(Debug)]
+struct Latest(VecDeque<Arc<BreakerConfig>>);
+
+impl Latest {
+    const KEPT: usize = 16;
+
+    fn share(&mut self, config: BreakerConfig) -> Arc<BreakerConfig> {
+        if let Some(known) = self.0.iter().find(|known| ***known == config) {
+            return Arc::clone(known);
+        }
+        self.0.truncate(Self::KEPT - 1);
+        let config = Arc::new(config);
+        self.0.push_front(Arc::clone(&config));
+        config
+    }
+}
+
+fn shared(config: BreakerConfig) -> Arc<BreakerConfig> {
+    static LATEST: plain::Mutex<Latest> = plain::Mutex::new(Latest(VecDeque::new()));
+    LATEST.lock().whole().share(config)
 }
 
 impl Breaker {
     pub(crate) fn new(name: &'static str, config: BreakerConfig, context: Arc<Context>) -> Self {
-        let machine = Machine::new(config, context.clock.now());
+        let machine = Machine::new(shared(config), context.clock.now());
         let breaker = Self {
-            gate: Gate::default(),
-            name,
-            context,
-            counters: Counters::default(),
-            guarded: Mutex::new(Guarded {
-                machine,
-                marks: Marks::default(),
-                outbox: VecDeque::new(),
-                telling: false,
-            }),
+            front: Front {
+                word: AtomicU64::default(),
+                open_until: AtomicU64::default(),
+                open_span: AtomicU64::default(),
+                open_reason: AtomicU64::default(),
+                name,
+                context,
+                counters: Counters::default(),
+            },
+            guarded: Mutex::new(Guarded { machine, marks: Marks::default(), outbox: None }),
         };
         breaker.publish(&breaker.lock().machine);
         breaker
     }
 
     pub(crate) fn name(&self) -> &'static str {
-        self.name
+        self.front.name
     }
 
     /// Admits a call or refuses it. The caller owes a `record` for every ticket.
@@ -102,7 +127,7 @@ impl Breaker {
     /// Admits a call where that takes no more than a look.
     #[inline]
     pub(crate) fn acquire_quickly(&self) -> Option<Ticket> {
-        let gate = self.gate.word.load(Ordering::Acquire);
+        let gate = self.front.word.load(Ordering::Acquire);
         let generation = NonZeroU32::new(generation_of(gate)).filter(|_| gate & ADMITS != 0)?;
         Some(Ticket { generation: Generation(generation), probe: 0 })
     }
@@ -118,25 +143,25 @@ impl Breaker {
                 Err(refusal) => refusal,
             },
         };
-        self.counters.add(Count::Rejected);
+        self.front.counters.add(Count::Rejected);
         Err(self.refused(refusal))
     }
 
     /// The refusal of an OPEN whose end is not near.
     #[inline]
     fn seen_open(&self) -> Option<Refusal> {
-        let gate = self.gate.word.load(Ordering::Acquire);
+        let gate = self.front.word.load(Ordering::Acquire);
         if gate & OPEN == 0 {
             return None;
         }
-        let until = Moment::from_nanos(self.gate.open_until.load(Ordering::Acquire));
-        let span = self.gate.open_span.load(Ordering::Acquire);
-        let reason = self.gate.open_reason.load(Ordering::Acquire);
-        let left = until.nanos_since(self.context.clock.before(until));
+        let until = Moment::from_nanos(self.front.open_until.load(Ordering::Acquire));
+        let span = self.front.open_span.load(Ordering::Acquire);
+        let reason = self.front.open_reason.load(Ordering::Acquire);
+        let left = until.nanos_since(self.front.context.clock.before(until));
         // A clock that was turned back is the machine's business.
         let credible = left <= span.saturating_add(const { nanos(LONGEST_TICK) });
         // The words belong together only if the gate has not moved meanwhile.
-        if left == 0 || !credible || self.gate.word.load(Ordering::Acquire) != gate {
+        if left == 0 || !credible || self.front.word.load(Ordering::Acquire) != gate {
             return None;
         }
         let retry_after = Duration::from_nanos(left.min(span));
@@ -144,7 +169,7 @@ impl Breaker {
     }
 
     fn refused(&self, refusal: Refusal) -> ResilienceError {
-        let name = self.name;
+        let name = self.front.name;
         match refusal {
             Refusal::Open { retry_after, reason } => {
                 ResilienceError::CircuitOpen { name, retry_after, reason }
@@ -156,14 +181,14 @@ impl Breaker {
     /// Records how an admitted call ended.
     #[inline]
     pub(crate) fn record(&self, ticket: Ticket, outcome: Outcome, took: Option<Duration>) {
-        let gate = self.gate.word.load(Ordering::Acquire);
+        let gate = self.front.word.load(Ordering::Acquire);
         if generation_of(gate) == ticket.generation.get() && gate & ADMITS != 0 && ticket.probe == 0 {
             if gate & SILENT != 0 {
                 return;
             }
             match outcome {
-                Outcome::Success if gate & CLEAN != 0 => return self.counters.add(Count::Success),
-                Outcome::Ignored => return self.counters.add(Count::Ignored),
+                Outcome::Success if gate & CLEAN != 0 => return self.front.counters.add(Count::Success),
+                Outcome::Ignored => return self.front.counters.add(Count::Ignored),
                 _ => {}
             }
         }
@@ -177,35 +202,38 @@ impl Breaker {
         // No generation is 0, so no gate looks like that of a call without a ticket.
         let generation = ticket.map_or(0, |ticket| ticket.generation.get());
         let clean = u64::from(generation) << GENERATION_SHIFT | ADMITS | CLEAN;
-        let counts = self.gate.word.load(Ordering::Acquire) == clean;
+        let counts = self.front.word.load(Ordering::Acquire) == clean;
         if counts {
-            self.counters.add(Count::Success);
+            self.front.counters.add(Count::Success);
         }
         counts
     }
 
     #[cold]
     fn record_slowly(&self, ticket: Ticket, outcome: Outcome, took: Option<Duration>) {
-        let luck = || self.context.luck();
+        let luck = || self.front.context.luck();
         let exceeded = self.change(|machine, now| {
             let Recorded { counted, transition, exceeded } = machine.record(now, ticket, outcome, took, luck);
             if counted {
                 match outcome {
-                    Outcome::Success => self.counters.add(Count::Success),
-                    Outcome::Ignored => self.counters.add(Count::Ignored),
+                    Outcome::Success => self.front.counters.add(Count::Success),
+                    Outcome::Ignored => self.front.counters.add(Count::Ignored),
                     Outcome::Failure | Outcome::Abandoned => {}
                 }
             }
             (exceeded, transition)
         });
         for reason in exceeded.into_iter().flatten() {
-            self.context.events.tell(self.name, EventKind::ThresholdExceeded { breaker: self.name, reason });
+            self.front
+                .context
+                .events
+                .tell(self.front.name, EventKind::ThresholdExceeded { breaker: self.front.name, reason });
         }
     }
 
     /// Changes the state by hand.
     pub(crate) fn set(&self, to: State, span: Option<Duration>) {
-        let luck = self.context.luck();
+        let luck = self.front.context.luck();
         self.change(|machine, now| ((), machine.set(now, to, span, luck)));
     }
 
@@ -220,15 +248,18 @@ impl Breaker {
     /// Begins again as if just made; with `config`, as if made with that.
     pub(crate) fn reset(&self, config: Option<BreakerConfig>) {
         let (mut guarded, now) = self.lock_now();
-        let config = config.unwrap_or_else(|| guarded.machine.config().clone());
+        let config = config.map_or_else(|| Arc::clone(guarded.machine.config()), shared);
         let transition = guarded.machine.reset(config, now);
-        guarded.marks = Marks::reset(&self.counters);
+        guarded.marks = Marks::reset(&self.front.counters);
         self.publish(&guarded.machine);
-        self.tell(guarded, transition, now);
+        if let Some(transition) = transition {
+            self.tell(guarded, transition, now);
+        }
     }
 
     /// Goes on with other numbers.
     pub(crate) fn reconfigure(&self, config: BreakerConfig) {
+        let config = shared(config);
         self.change(|machine, _| (machine.reconfigure(config), None));
     }
 
@@ -243,7 +274,7 @@ impl Breaker {
 
     /// Whether the slow-call rule is on.
     pub(crate) fn times_calls(&self) -> bool {
-        self.gate.word.load(Ordering::Relaxed) & TIMED != 0
+        self.front.word.load(Ordering::Relaxed) & TIMED != 0
     }
 
     /// How long a caller would have to wait now; zero when a call would be admitted or nobody knows.
@@ -259,7 +290,7 @@ impl Breaker {
 
     fn snapshot_of(&self, guarded: &mut Guarded, now: Moment) -> BreakerSnapshot {
         let Guarded { machine, marks, .. } = guarded;
-        snapshot::take(self.name, machine, marks, &self.counters, &self.context.clock, now)
+        snapshot::take(self.front.name, machine, marks, &self.front.counters, &self.front.context.clock, now)
     }
 
     fn lock(&self) -> MutexGuard<'_, Guarded> {
@@ -269,40 +300,45 @@ impl Breaker {
     /// The time is read under the lock: a thread that is put to sleep between the two must not go on with an old one.
     fn lock_now(&self) -> (MutexGuard<'_, Guarded>, Moment) {
         let guarded = self.lock();
-        (guarded, self.context.clock.now())
+        (guarded, self.front.context.clock.now())
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Machine, Moment) -> (T, Option<Transition>)) -> T {
         let (mut guarded, now) = self.lock_now();
-        let failures = guarded.machine.tally.failures;
+        let failures = guarded.machine.failures();
         let (answer, transition) = change(&mut guarded.machine, now);
         if transition.is_some() {
-            guarded.marks.begin_episode(&self.counters);
-        } else if guarded.machine.tally.failures != failures {
-            guarded.marks.break_streak(&self.counters);
+            guarded.marks.begin_episode(&self.front.counters);
+        } else if guarded.machine.failures() != failures {
+            guarded.marks.break_streak(&self.front.counters);
         }
         self.publish(&guarded.machine);
-        self.tell(guarded, transition, now);
+        if let Some(transition) = transition {
+            self.tell(guarded, transition, now);
+        }
         answer
     }
 
     /// Lets the lock go and tells the transition, with the snapshot it caused. Transitions are told one after the
     /// other in the order they happened, so a listener sees a chain; one that itself changes the breaker hears of
     /// that change after it returns.
-    fn tell<'g>(&'g self, mut guarded: MutexGuard<'g, Guarded>, transition: Option<Transition>, now: Moment) {
-        let Some(Transition { from, to, reason }) = transition else { return };
+    #[cold]
+    fn tell<'g>(&'g self, mut guarded: MutexGuard<'g, Guarded>, transition: Transition, now: Moment) {
+        let Transition { from, to, reason } = transition;
         let snapshot = Box::new(self.snapshot_of(&mut guarded, now));
-        let breaker = self.name;
-        guarded.outbox.push_back(EventKind::Transition { breaker, from, to, reason, snapshot });
-        if std::mem::replace(&mut guarded.telling, true) {
-            return;
+        let breaker = self.front.name;
+        let mut next = Some(EventKind::Transition { breaker, from, to, reason, snapshot });
+        if let Some(outbox) = &mut guarded.outbox {
+            return outbox.0.extend(next);
         }
-        while let Some(kind) = guarded.outbox.pop_front() {
+        guarded.outbox = Some(Box::default());
+        while let Some(kind) = next {
             drop(guarded);
-            self.context.events.tell(breaker, kind);
+            self.front.context.events.tell(breaker, kind);
             guarded = self.lock();
+            next = guarded.outbox.as_mut().and_then(|outbox| outbox.0.pop_front());
         }
-        guarded.telling = false;
+        guarded.outbox = None;
     }
 
     fn publish(&self, machine: &Machine) {
@@ -317,19 +353,19 @@ impl Breaker {
         let gate = gate_of(machine.generation()) | state | clean | timed;
         let open = machine.open_until();
         let is_known =
-            |(until, _): (Moment, _)| self.gate.open_until.load(Ordering::Relaxed) == until.as_nanos();
-        if self.gate.word.load(Ordering::Relaxed) == gate && open.is_none_or(is_known) {
+            |(until, _): (Moment, _)| self.front.open_until.load(Ordering::Relaxed) == until.as_nanos();
+        if self.front.word.load(Ordering::Relaxed) == gate && open.is_none_or(is_known) {
             return;
         }
         if let Some((until, reason)) = open {
             let span = machine.open_span().map_or(0, nanos);
             // An OPEN that begins anew: who has read one of these while they change must find the word moved.
-            self.gate.word.store(gate & !OPEN, Ordering::Relaxed);
-            self.gate.open_until.store(until.as_nanos(), Ordering::Release);
-            self.gate.open_span.store(span, Ordering::Release);
-            self.gate.open_reason.store(pack(reason), Ordering::Release);
+            self.front.word.store(gate & !OPEN, Ordering::Relaxed);
+            self.front.open_until.store(until.as_nanos(), Ordering::Release);
+            self.front.open_span.store(span, Ordering::Release);
+            self.front.open_reason.store(pack(reason), Ordering::Release);
         }
-        self.gate.word.store(gate, Ordering::Release);
+        self.front.word.store(gate, Ordering::Release);
     }
 }
 
@@ -364,6 +400,23 @@ fn unpack(word: u64) -> TripReason {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(all(target_pointer_width = "64", not(any(resilient_loom, resilient_shuttle))))]
+    #[test]
+    fn a_breaker_is_small() {
+        assert_eq!([size_of::<Front>(), size_of::<Breaker>()], [128, 256]);
+    }
+
+    #[test]
+    fn breakers_that_are_told_the_same_share_it_and_few_are_remembered() {
+        let mut latest = Latest(VecDeque::new());
+        let mut share = |failures| latest.share(BreakerConfig::new().failure_threshold(failures));
+        let [one, same, other] = [1, 1, 2].map(&mut share);
+        assert!(Arc::ptr_eq(&one, &same) && !Arc::ptr_eq(&one, &other));
+        assert_eq!([one.failure_threshold, other.failure_threshold], [1, 2]);
+        (3..1_000).for_each(|failures| drop(share(failures)));
+        assert_eq!(latest.0.len(), Latest::KEPT);
+    }
 
     #[test]
     fn a_reason_fits_one_word() {

@@ -1,33 +1,51 @@
 //! The breaker's rules: a pure function of its state, the moment, and what happened. It owns no lock, clock or
 //! listener.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::config::BreakerConfig;
 use super::window::{Results, Sample, Totals};
 use super::{Generation, State, Ticket};
-use crate::clock::{Moment, scaled};
+use crate::clock::{Moment, nanos, scaled};
 use crate::outcome::Outcome;
 use crate::reason::TripReason;
 
 #[derive(Clone, Debug)]
 pub(super) struct Machine {
-    config: BreakerConfig,
+    /// Shared with the machines that are told the same.
+    config: Arc<BreakerConfig>,
     phase: Phase,
     generation: Generation,
     streak: u32,
-    reopenings: u32,
+    failures: u64,
+    /// If there were any.
+    last_failure: Moment,
     /// When it came into its state.
     since: Moment,
-    /// What it spent in its states before, see [`Machine::times`].
-    spent: [Duration; 3],
-    results: Option<Results>,
-    opened_because: TripReason,
-    pub(super) tally: Tally,
+    results: Option<Box<Results>>,
+    /// Nothing yet for most of those that never did anything but work.
+    past: Option<Box<Past>>,
+}
+
+/// What a machine looks back on.
+#[derive(Clone, Copy, Debug, Default)]
+struct Past {
+    reopenings: u32,
+    opened_because: Option<TripReason>,
+    /// What it spent in its states before, see [`Machine::times`]; nanoseconds.
+    spent: [u64; 3],
+    failures_before: u64,
+    abandoned: u64,
+    abandoned_before: u64,
+    stale: u64,
+    lost_probes: u64,
+    times_opened: u64,
+    would_have_opened: u64,
 }
 
 /// What only changes under the lock; successes, ignored results and refusals are counted beside it.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Tally {
     pub(super) failures: u64,
     pub(super) failures_before: u64,
@@ -44,10 +62,19 @@ pub(super) struct Tally {
 enum Phase {
     Closed,
     Open { until: Moment, span: Duration },
-    HalfOpen { successes: u32, probes: Vec<Probe>, next: u32 },
+    HalfOpen(Box<Trial>),
     ForcedOpen,
     Disabled,
     MetricsOnly { told_failures: bool, told_slow: bool },
+}
+
+/// What the half-open state has come to.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Trial {
+    successes: u32,
+    /// The number of the latest probe.
+    latest: u32,
+    probes: Vec<Probe>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -82,38 +109,66 @@ pub(super) struct Recorded {
 }
 
 impl Machine {
-    pub(super) fn new(config: BreakerConfig, now: Moment) -> Self {
-        let results = config.has_window().then(|| Results::new(config.window));
+    pub(super) fn new(config: Arc<BreakerConfig>, now: Moment) -> Self {
         let mut machine = Self {
             phase: Phase::Closed,
             generation: Generation::FIRST,
             streak: 0,
-            reopenings: 0,
+            failures: 0,
+            last_failure: now,
             since: now,
-            spent: [Duration::ZERO; 3],
-            results,
-            opened_because: TripReason::Manual,
-            tally: Tally::default(),
+            results: results(&config),
+            past: None,
             config,
         };
         let _ = machine.set(now, machine.config.initial_state, None, 0.0);
         machine
     }
 
-    pub(super) fn config(&self) -> &BreakerConfig {
+    pub(super) fn config(&self) -> &Arc<BreakerConfig> {
         &self.config
     }
 
-    pub(super) fn reconfigure(&mut self, config: BreakerConfig) {
+    pub(super) fn reconfigure(&mut self, config: Arc<BreakerConfig>) {
         let asks = |config: &BreakerConfig| config.has_window().then_some(config.window);
         if asks(&config) != asks(&self.config) {
-            self.results = asks(&config).map(Results::new);
+            self.results = results(&config);
         }
         self.config = config;
     }
 
     pub(super) fn allow_probes(&mut self, lease: Duration) {
-        self.config.probe_lease = Some(self.config.lease().max(lease));
+        let lease = Some(self.config.lease().max(lease));
+        if self.config.probe_lease != lease {
+            Arc::make_mut(&mut self.config).probe_lease = lease;
+        }
+    }
+
+    pub(super) fn failures(&self) -> u64 {
+        self.failures
+    }
+
+    pub(super) fn tally(&self) -> Tally {
+        let past = self.past();
+        Tally {
+            failures: self.failures,
+            failures_before: past.failures_before,
+            abandoned: past.abandoned,
+            abandoned_before: past.abandoned_before,
+            stale: past.stale,
+            lost_probes: past.lost_probes,
+            times_opened: past.times_opened,
+            would_have_opened: past.would_have_opened,
+            last_failure: (self.failures > 0).then_some(self.last_failure),
+        }
+    }
+
+    fn past(&self) -> Past {
+        self.past.as_deref().copied().unwrap_or_default()
+    }
+
+    fn past_mut(&mut self) -> &mut Past {
+        self.past.get_or_insert_default()
     }
 
     pub(super) fn generation(&self) -> Generation {
@@ -128,7 +183,7 @@ impl Machine {
         match self.phase {
             Phase::Closed => State::Closed,
             Phase::Open { .. } => State::Open,
-            Phase::HalfOpen { .. } => State::HalfOpen,
+            Phase::HalfOpen(_) => State::HalfOpen,
             Phase::ForcedOpen => State::ForcedOpen,
             Phase::Disabled => State::Disabled,
             Phase::MetricsOnly { .. } => State::MetricsOnly,
@@ -141,7 +196,7 @@ impl Machine {
             Phase::Closed | Phase::MetricsOnly { .. } => {
                 let times_calls = self.config.slow_call_rate.is_some();
                 let settled = |results: &Results| !times_calls && results.is_saturated();
-                self.streak == 0 && self.results.as_ref().is_none_or(settled)
+                self.streak == 0 && self.results.as_deref().is_none_or(settled)
             }
             Phase::Disabled => true,
             _ => false,
@@ -151,7 +206,7 @@ impl Machine {
     /// When OPEN ends, and what began it.
     pub(super) fn open_until(&self) -> Option<(Moment, TripReason)> {
         match self.phase {
-            Phase::Open { until, .. } => Some((until, self.opened_because)),
+            Phase::Open { until, .. } => Some((until, self.opened_because())),
             _ => None,
         }
     }
@@ -160,8 +215,8 @@ impl Machine {
     fn keep_terms(&mut self, now: Moment) {
         match &mut self.phase {
             Phase::Open { until, span } => *until = now.saturating_add(*span).min(*until),
-            Phase::HalfOpen { probes, .. } => {
-                for Probe { lease, lease_ends, .. } in probes {
+            Phase::HalfOpen(trial) => {
+                for Probe { lease, lease_ends, .. } in &mut trial.probes {
                     *lease_ends = now.saturating_add(*lease).min(*lease_ends);
                 }
             }
@@ -174,9 +229,7 @@ impl Machine {
         self.keep_terms(now);
         match &self.phase {
             Phase::Open { until, .. } => Some(*until),
-            Phase::HalfOpen { probes, .. } if probes.len() as u64 >= u64::from(self.config.probes()) => {
-                probes.iter().map(|probe| probe.lease_ends).min()
-            }
+            Phase::HalfOpen(trial) if trial.is_full(&self.config) => trial.first_lease_end(),
             _ => None,
         }
     }
@@ -191,19 +244,23 @@ impl Machine {
 
     /// How often in a row a probe failed and OPEN began again.
     pub(super) fn reopenings(&self) -> u32 {
-        self.reopenings
+        self.past.as_ref().map_or(0, |past| past.reopenings)
+    }
+
+    fn opened_because(&self) -> TripReason {
+        self.past.as_ref().and_then(|past| past.opened_because).unwrap_or(TripReason::Manual)
     }
 
     /// Probes under way that hold their lease, and when the first of them loses it.
     pub(super) fn probes_under_way(&self, now: Moment) -> (u32, Option<Moment>) {
-        let Phase::HalfOpen { probes, .. } = &self.phase else { return (0, None) };
-        let leases = || probes.iter().map(|probe| probe.lease_ends).filter(|ends| now < *ends);
+        let Phase::HalfOpen(trial) = &self.phase else { return (0, None) };
+        let leases = || trial.probes.iter().map(|probe| probe.lease_ends).filter(|ends| now < *ends);
         (u32::try_from(leases().count()).unwrap_or(u32::MAX), leases().min())
     }
 
     /// Since it was made or reset: how long calls passed, were refused, and were let through as probes.
     pub(super) fn times(&self, now: Moment) -> [Duration; 3] {
-        let mut times = self.spent;
+        let mut times = self.past().spent.map(Duration::from_nanos);
         let time = &mut times[self.kind_of_time()];
         *time = time.saturating_add(now.since(self.since));
         times
@@ -213,7 +270,7 @@ impl Machine {
         match self.phase {
             Phase::Closed | Phase::Disabled | Phase::MetricsOnly { .. } => 0,
             Phase::Open { .. } | Phase::ForcedOpen => 1,
-            Phase::HalfOpen { .. } => 2,
+            Phase::HalfOpen(_) => 2,
         }
     }
 
@@ -227,31 +284,32 @@ impl Machine {
         let mut transition = None;
         if let Phase::Open { until, .. } = self.phase {
             if now < until {
-                let refusal = Refusal::Open { retry_after: until.since(now), reason: self.opened_because };
+                let refusal = Refusal::Open { retry_after: until.since(now), reason: self.opened_because() };
                 return (Err(refusal), None);
             }
             transition = Some(self.enter(now, State::HalfOpen, half_open(), TripReason::RecoveryTimeout));
         }
         let generation = self.generation;
-        let (lease, limit) = (self.config.lease(), self.config.probes());
+        let lease = self.config.lease();
         match &mut self.phase {
             Phase::Closed | Phase::Disabled | Phase::MetricsOnly { .. } => {
                 (Ok(Ticket { generation, probe: 0 }), transition)
             }
             // OPEN was turned into HALF_OPEN above.
             Phase::ForcedOpen | Phase::Open { .. } => (Err(Refusal::Isolated), transition),
-            Phase::HalfOpen { probes, next, .. } => {
-                let held = probes.len();
-                probes.retain(|probe| now < probe.lease_ends);
-                self.tally.lost_probes += (held - probes.len()) as u64;
-                if probes.len() as u64 >= u64::from(limit) {
-                    let free = probes.iter().map(|probe| probe.lease_ends).min().unwrap_or(now);
+            Phase::HalfOpen(trial) => {
+                let lost = trial.forget_lost_probes(now);
+                let admitted = if trial.is_full(&self.config) {
+                    let free = trial.first_lease_end().unwrap_or(now);
                     let reason = TripReason::RecoveryTimeout;
-                    return (Err(Refusal::Open { retry_after: free.since(now), reason }), transition);
+                    Err(Refusal::Open { retry_after: free.since(now), reason })
+                } else {
+                    Ok(Ticket { generation, probe: trial.begin_probe(now, lease) })
+                };
+                if lost > 0 {
+                    self.past_mut().lost_probes += lost;
                 }
-                *next = next.checked_add(1).unwrap_or(1);
-                probes.push(Probe { number: *next, lease, lease_ends: now.saturating_add(lease) });
-                (Ok(Ticket { generation, probe: *next }), transition)
+                (admitted, transition)
             }
         }
     }
@@ -266,7 +324,7 @@ impl Machine {
         luck: impl FnOnce() -> f64,
     ) -> Recorded {
         if ticket.generation != self.generation || !self.give_back(ticket) {
-            self.tally.stale += 1;
+            self.past_mut().stale += 1;
             return Recorded::default();
         }
         let counted = Recorded { counted: true, ..Recorded::default() };
@@ -275,24 +333,25 @@ impl Machine {
         }
         match outcome {
             Outcome::Failure => {
-                self.tally.failures += 1;
-                self.tally.last_failure = Some(now);
+                self.failures += 1;
+                self.last_failure = now;
                 self.streak = self.streak.saturating_add(1);
             }
             Outcome::Success => self.streak = 0,
-            Outcome::Abandoned => self.tally.abandoned += 1,
+            Outcome::Abandoned => self.past_mut().abandoned += 1,
             Outcome::Ignored => {}
         }
         match &mut self.phase {
-            Phase::HalfOpen { successes, .. } => match outcome {
+            Phase::HalfOpen(trial) => match outcome {
                 Outcome::Failure => {
-                    self.reopenings = self.reopenings.saturating_add(1);
+                    let past = self.past_mut();
+                    past.reopenings = past.reopenings.saturating_add(1);
                     let transition = self.open(now, TripReason::ProbeFailed, luck());
                     Recorded { transition: Some(transition), ..counted }
                 }
                 Outcome::Success => {
-                    *successes += 1;
-                    if *successes < self.config.success_threshold {
+                    trial.successes += 1;
+                    if trial.successes < self.config.success_threshold {
                         return counted;
                     }
                     let transition = self.enter(now, State::Closed, Phase::Closed, TripReason::Recovered);
@@ -316,7 +375,10 @@ impl Machine {
                         reason.filter(|_| !std::mem::replace(told, true))
                     };
                     let exceeded = [tell(failing, told_failures), tell(slow, told_slow)];
-                    self.tally.would_have_opened += exceeded.iter().flatten().count() as u64;
+                    let count = exceeded.iter().flatten().count() as u64;
+                    if count > 0 {
+                        self.past_mut().would_have_opened += count;
+                    }
                     return Recorded { exceeded, ..counted };
                 }
                 match failing.or(slow) {
@@ -333,10 +395,10 @@ impl Machine {
         if ticket.probe == 0 {
             return true;
         }
-        let Phase::HalfOpen { probes, .. } = &mut self.phase else { return false };
-        let held = probes.len();
-        probes.retain(|probe| probe.number != ticket.probe);
-        probes.len() < held
+        let Phase::HalfOpen(trial) = &mut self.phase else { return false };
+        let held = trial.probes.len();
+        trial.probes.retain(|probe| probe.number != ticket.probe);
+        trial.probes.len() < held
     }
 
     /// The rules that are broken now: the first of those about failures, and the one about slow calls.
@@ -377,7 +439,7 @@ impl Machine {
                 self.phase = Phase::Open { until: now.saturating_add(span), span };
             }
             if was_open {
-                self.tally.times_opened -= 1;
+                self.past_mut().times_opened -= 1;
                 return None;
             }
             return Some(transition);
@@ -396,7 +458,7 @@ impl Machine {
     }
 
     /// Begins again as if just made with `config`; results of calls admitted before are stale.
-    pub(super) fn reset(&mut self, config: BreakerConfig, now: Moment) -> Option<Transition> {
+    pub(super) fn reset(&mut self, config: Arc<BreakerConfig>, now: Moment) -> Option<Transition> {
         let (from, generation) = (self.state(), self.generation);
         *self = Self::new(config, now);
         self.generation = generation.after(2);
@@ -406,33 +468,37 @@ impl Machine {
 
     fn open(&mut self, now: Moment, reason: TripReason, luck: f64) -> Transition {
         let config = &self.config;
-        let exponent = i32::try_from(self.reopenings).unwrap_or(i32::MAX);
+        let exponent = i32::try_from(self.reopenings()).unwrap_or(i32::MAX);
         let growth = config.recovery_backoff.powi(exponent);
         let longest = config.max_recovery_timeout.unwrap_or(Duration::MAX);
         let span = scaled(config.recovery_timeout, growth).min(longest.max(config.recovery_timeout));
         let span =
             scaled(span, 1.0 + config.recovery_jitter * luck).min(longest.max(config.recovery_timeout));
-        self.tally.times_opened += 1;
-        self.opened_because = reason;
+        let past = self.past_mut();
+        past.times_opened += 1;
+        past.opened_because = Some(reason);
         self.enter(now, State::Open, Phase::Open { until: now.saturating_add(span), span }, reason)
     }
 
     fn enter(&mut self, now: Moment, to: State, phase: Phase, reason: TripReason) -> Transition {
         let from = self.state();
-        (self.spent, self.since) = (self.times(now), now);
+        let (times, failures) = (self.times(now).map(nanos), self.failures);
+        let past = self.past_mut();
+        past.spent = times;
+        past.failures_before = failures;
+        past.abandoned_before = past.abandoned;
+        if !matches!(to, State::Open | State::HalfOpen) {
+            past.reopenings = 0;
+        }
+        self.since = now;
         self.phase = phase;
         self.generation = self.generation.after(1);
-        self.tally.failures_before = self.tally.failures;
-        self.tally.abandoned_before = self.tally.abandoned;
         if to != State::Open {
             // An OPEN breaker keeps what opened it, for whoever asks.
             self.streak = 0;
             if let Some(results) = &mut self.results {
                 results.clear();
             }
-        }
-        if !matches!(to, State::Open | State::HalfOpen) {
-            self.reopenings = 0;
         }
         Transition { from, to, reason }
     }
@@ -450,7 +516,36 @@ fn percent(share: f64) -> f32 {
 }
 
 fn half_open() -> Phase {
-    Phase::HalfOpen { successes: 0, probes: Vec::new(), next: 0 }
+    Phase::HalfOpen(Box::default())
+}
+
+fn results(config: &BreakerConfig) -> Option<Box<Results>> {
+    config.has_window().then(|| Box::new(Results::new(config.window)))
+}
+
+impl Trial {
+    fn is_full(&self, config: &BreakerConfig) -> bool {
+        self.probes.len() as u64 >= u64::from(config.probes())
+    }
+
+    fn first_lease_end(&self) -> Option<Moment> {
+        self.probes.iter().map(|probe| probe.lease_ends).min()
+    }
+
+    /// Probes whose lease is over count no more; how many there were.
+    fn forget_lost_probes(&mut self, now: Moment) -> u64 {
+        let held = self.probes.len();
+        self.probes.retain(|probe| now < probe.lease_ends);
+        (held - self.probes.len()) as u64
+    }
+
+    /// The number of a probe that begins.
+    fn begin_probe(&mut self, now: Moment, lease: Duration) -> u32 {
+        self.latest = self.latest.checked_add(1).unwrap_or(1);
+        let lease_ends = now.saturating_add(lease);
+        self.probes.push(Probe { number: self.latest, lease, lease_ends });
+        self.latest
+    }
 }
 
 #[cfg(test)]
@@ -466,7 +561,7 @@ mod tests {
     /// What the healthy path asks instead of taking the lock.
     #[test]
     fn a_success_has_nothing_to_tell_a_machine_that_is_clean() {
-        let mut machine = Machine::new(BreakerConfig::new().failure_threshold(2), Moment::ZERO);
+        let mut machine = Machine::new(BreakerConfig::new().failure_threshold(2).into(), Moment::ZERO);
         assert!(machine.is_clean());
         ended(&mut machine, Outcome::Failure);
         assert!(!machine.is_clean(), "a success ends the streak");
@@ -486,7 +581,7 @@ mod tests {
     #[test]
     fn a_window_is_clean_once_it_holds_successes_alone() {
         let config = BreakerConfig::new().failure_rate(0.5).window(Window::Count(2)).min_calls(2);
-        let mut machine = Machine::new(config, Moment::ZERO);
+        let mut machine = Machine::new(config.into(), Moment::ZERO);
         assert!(!machine.is_clean());
         ended(&mut machine, Outcome::Success);
         ended(&mut machine, Outcome::Success);

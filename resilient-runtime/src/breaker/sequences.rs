@@ -271,7 +271,7 @@ impl Alone {
 impl Subject for Alone {
     fn new(config: BreakerConfig, now: u64) -> Self {
         let now = Moment::from_nanos(now);
-        Self { machine: Machine::new(config, now), now, luck: 0.0, told: Vec::new() }
+        Self { machine: Machine::new(config.into(), now), now, luck: 0.0, told: Vec::new() }
     }
 
     fn pass_to(&mut self, now: u64, luck: f64) {
@@ -308,13 +308,13 @@ impl Subject for Alone {
     }
 
     fn reset(&mut self, config: Option<BreakerConfig>) {
-        let config = config.unwrap_or_else(|| self.machine.config().clone());
+        let config = config.map_or_else(|| Arc::clone(self.machine.config()), Arc::new);
         let transition = self.machine.reset(config, self.now);
         self.tell(transition);
     }
 
     fn reconfigure(&mut self, config: BreakerConfig) {
-        self.machine.reconfigure(config);
+        self.machine.reconfigure(config.into());
     }
 
     fn allow_probes(&mut self, lease: Duration) {
@@ -335,7 +335,7 @@ impl Subject for Alone {
         let totals =
             totals.map(|it| [it.successes, it.failures, it.slow_successes, it.slow_failures, it.abandoned]);
         let (under_way, first_lease_ends) = machine.probes_under_way(now);
-        let tally = machine.tally;
+        let tally = machine.tally();
         same("state", &machine.state(), &expected.state);
         same("streak", &machine.streak(), &expected.streak);
         same("failures", &tally.failures, &expected.failures);
@@ -354,7 +354,7 @@ impl Subject for Alone {
         same("retry after", &machine.blocked_until(now).map(|until| until.since(now)), &expected.retry_after);
         same("last failure", &tally.last_failure.map(Moment::as_nanos), &expected.last_failure);
         same("window", &totals, &expected.window);
-        same("config", machine.config(), config);
+        same("config", &**machine.config(), config);
         let because = machine.open_until().map(|(_, reason)| reason);
         assert!(same_cause(because, expected.opened_because), "opened because {because:?}");
         // A success may be passed by only where it would change nothing.

@@ -157,11 +157,11 @@ pub struct WindowSnapshot {
 }
 
 /// Where the lock-free counters stood at certain times; kept under the lock.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Marks {
-    made: [u64; 3],
-    episode: [u64; 3],
     successes_at_failure: u64,
+    /// Nothing before the first change of state or reset.
+    past: Option<Box<[[u64; 3]; 2]>>,
 }
 
 fn sums(counters: &Counters) -> [u64; 3] {
@@ -171,16 +171,22 @@ fn sums(counters: &Counters) -> [u64; 3] {
 impl Marks {
     pub(super) fn reset(counters: &Counters) -> Self {
         let now = sums(counters);
-        Self { made: now, episode: now, successes_at_failure: now[0] }
+        Self { past: Some(Box::new([now; 2])), successes_at_failure: now[0] }
     }
 
     pub(super) fn begin_episode(&mut self, counters: &Counters) {
-        self.episode = sums(counters);
-        self.successes_at_failure = self.episode[0];
+        let now = sums(counters);
+        self.past.get_or_insert_default()[1] = now;
+        self.successes_at_failure = now[0];
     }
 
     pub(super) fn break_streak(&mut self, counters: &Counters) {
         self.successes_at_failure = counters.sum(Count::Success);
+    }
+
+    /// When it was made or reset, and when its state last changed.
+    fn past(&self) -> [[u64; 3]; 2] {
+        self.past.as_deref().copied().unwrap_or_default()
     }
 }
 
@@ -194,12 +200,13 @@ pub(super) fn take(
 ) -> BreakerSnapshot {
     let totals = machine.totals(now);
     let blocked_until = machine.blocked_until(now);
-    let (state, tally, config) = (machine.state(), machine.tally, machine.config());
+    let (state, tally, config) = (machine.state(), machine.tally(), machine.config());
     let sums = sums(counters);
+    let [made, episode] = marks.past();
     let [successful_calls, ignored_calls, rejected_calls] =
-        [0, 1, 2].map(|count: usize| sums[count].wrapping_sub(marks.made[count]));
+        [0, 1, 2].map(|count: usize| sums[count].wrapping_sub(made[count]));
     let [successes, ignored, rejected] =
-        [0, 1, 2].map(|count: usize| sums[count].wrapping_sub(marks.episode[count]));
+        [0, 1, 2].map(|count: usize| sums[count].wrapping_sub(episode[count]));
     let failed_calls = tally.failures;
     let failures = tally.failures - tally.failures_before;
     let total_calls = successful_calls + failed_calls;
