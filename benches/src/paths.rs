@@ -89,6 +89,7 @@ paths! {
     "sync ignored" over "sync plain": ignored;
     "sync failing" over "sync plain": failing;
     "sync count window" over "sync plain": count_window;
+    "sync count window, one in 20 fails" over "sync plain": count_window_flaky;
     "sync time window" over "sync plain": time_window;
     "sync refused" over "sync plain": refused;
     "sync half-open" over "sync plain": half_open;
@@ -187,6 +188,12 @@ fn failing(_n: u32) -> Answer {
 #[inline(never)]
 fn count_window(n: u32) -> Answer {
     Ok(n)
+}
+
+#[circuit_breaker(name = "bench.count_flaky", failure_rate = 0.5, window = 100)]
+#[inline(never)]
+fn count_window_flaky(n: u32) -> Answer {
+    if n % 20 == 0 { Err(Fault::Own) } else { Ok(n) }
 }
 
 #[circuit_breaker(name = "bench.time", failure_rate = 0.5, window = "30s")]

@@ -53,6 +53,52 @@ impl Moment {
     }
 }
 
+/// When something happens, for those whom that may not matter to.
+pub(crate) trait When {
+    /// The moment.
+    fn exactly(&self) -> Moment;
+
+    /// The moment, or one that is past by a tick at most. Cheaper.
+    fn lately(&self) -> Moment;
+}
+
+impl When for Moment {
+    fn exactly(&self) -> Moment {
+        *self
+    }
+
+    fn lately(&self) -> Moment {
+        *self
+    }
+}
+
+/// One event's time; see [`Clock::reading`].
+pub(crate) struct Reading<'c> {
+    clock: &'c Clock,
+    exactly: Cell<Option<Moment>>,
+    lately: Cell<Option<Moment>>,
+}
+
+impl When for Reading<'_> {
+    fn exactly(&self) -> Moment {
+        self.exactly.get().unwrap_or_else(|| {
+            let now = self.clock.now();
+            self.exactly.set(Some(now));
+            now
+        })
+    }
+
+    fn lately(&self) -> Moment {
+        self.exactly.get().or_else(|| self.lately.get()).unwrap_or_else(|| match self.clock.last_tick() {
+            Some(tick) => {
+                self.lately.set(Some(tick));
+                tick
+            }
+            None => self.exactly(),
+        })
+    }
+}
+
 /// The nanoseconds of a duration, at most `u64::MAX` (584 years).
 #[allow(clippy::cast_possible_truncation, reason = "cut off just before")]
 pub(crate) const fn nanos(span: Duration) -> u64 {
@@ -131,6 +177,11 @@ impl Clock {
             Self::System { ticks: Some(ticks), .. } => ticks.elapsed().map(Moment),
             _ => None,
         }
+    }
+
+    /// The time of what happens now, read when it is first asked for.
+    pub(crate) fn reading(&self) -> Reading<'_> {
+        Reading { clock: self, exactly: Cell::new(None), lately: Cell::new(None) }
     }
 
     /// Whether both say the same moment at any time.

@@ -9,7 +9,7 @@ use super::config::BreakerConfig;
 use super::machine::{Machine, Recorded, Refusal, Transition};
 use super::snapshot::{self, BreakerSnapshot, Marks};
 use super::{Count, Counters, Generation, State, Ticket};
-use crate::clock::{Moment, nanos};
+use crate::clock::{Moment, Reading, When, nanos};
 use crate::context::Context;
 use crate::error::ResilienceError;
 use crate::event::EventKind;
@@ -30,6 +30,8 @@ const OPEN: u64 = 8;
 /// The slow-call rule is on.
 const TIMED: u64 = 16;
 const GENERATION_SHIFT: u32 = 32;
+/// The part of its word that says how many successes are lent.
+const LENT: u64 = (1 << GENERATION_SHIFT) - 1;
 
 fn gate_of(generation: Generation) -> u64 {
     u64::from(generation.get()) << GENERATION_SHIFT
@@ -55,6 +57,9 @@ struct Front {
     open_until: AtomicU64,
     open_span: AtomicU64,
     open_reason: AtomicU64,
+    /// The generation, and how many successes may be counted without the lock although they have something to tell:
+    /// whoever takes the lock next tells it for them.
+    lent: AtomicU64,
     name: &'static str,
     context: Arc<Context>,
     counters: Counters,
@@ -64,6 +69,8 @@ struct Front {
 struct Guarded {
     machine: Machine,
     marks: Marks,
+    /// How many were lent.
+    lent: u32,
     /// There while somebody tells what is in it, and will go on until it is empty.
     outbox: Option<Box<Outbox>>,
 }
@@ -104,11 +111,12 @@ impl Breaker {
                 open_until: AtomicU64::default(),
                 open_span: AtomicU64::default(),
                 open_reason: AtomicU64::default(),
+                lent: AtomicU64::default(),
                 name,
                 context,
                 counters: Counters::default(),
             },
-            guarded: Mutex::new(Guarded { machine, marks: Marks::default(), outbox: None }),
+            guarded: Mutex::new(Guarded { machine, marks: Marks::default(), lent: 0, outbox: None }),
         };
         breaker.publish(&breaker.lock().machine);
         breaker
@@ -138,7 +146,7 @@ impl Breaker {
     pub(crate) fn acquire_slowly<T>(&self, keep: impl FnOnce(Ticket) -> T) -> Result<T, ResilienceError> {
         let refusal = match self.seen_open() {
             Some(refusal) => refusal,
-            None => match self.change(Machine::admit) {
+            None => match self.change(|machine, when| machine.admit(when)) {
                 Ok(ticket) => return Ok(keep(ticket)),
                 Err(refusal) => refusal,
             },
@@ -187,12 +195,28 @@ impl Breaker {
                 return;
             }
             match outcome {
-                Outcome::Success if gate & CLEAN != 0 => return self.front.counters.add(Count::Success),
+                Outcome::Success if gate & CLEAN != 0 || self.borrows(gate) => {
+                    return self.front.counters.add(Count::Success);
+                }
                 Outcome::Ignored => return self.front.counters.add(Count::Ignored),
                 _ => {}
             }
         }
         self.record_slowly(ticket, outcome, took);
+    }
+
+    /// Takes one of the successes that were lent in this generation, if there is one.
+    #[inline]
+    fn borrows(&self, gate: u64) -> bool {
+        let mut lent = self.front.lent.load(Ordering::Acquire);
+        while generation_of(lent) == generation_of(gate) && lent & LENT != 0 {
+            let (one, acquire) = (lent - 1, Ordering::Acquire);
+            match self.front.lent.compare_exchange_weak(lent, one, Ordering::AcqRel, acquire) {
+                Ok(_) => return true,
+                Err(other) => lent = other,
+            }
+        }
+        false
     }
 
     /// Counts the success of a call that was let through by a look, if nothing more than counting is to be done.
@@ -212,8 +236,9 @@ impl Breaker {
     #[cold]
     fn record_slowly(&self, ticket: Ticket, outcome: Outcome, took: Option<Duration>) {
         let luck = || self.front.context.luck();
-        let exceeded = self.change(|machine, now| {
-            let Recorded { counted, transition, exceeded } = machine.record(now, ticket, outcome, took, luck);
+        let exceeded = self.change(|machine, when| {
+            let Recorded { counted, transition, exceeded } =
+                machine.record(when, ticket, outcome, took, luck);
             if counted {
                 match outcome {
                     Outcome::Success => self.front.counters.add(Count::Success),
@@ -234,20 +259,21 @@ impl Breaker {
     /// Changes the state by hand.
     pub(crate) fn set(&self, to: State, span: Option<Duration>) {
         let luck = self.front.context.luck();
-        self.change(|machine, now| ((), machine.set(now, to, span, luck)));
+        self.change(|machine, when| ((), machine.set(when.exactly(), to, span, luck)));
     }
 
     /// Lets probes through now, unless it is closed.
     pub(crate) fn half_open(&self) -> Result<(), State> {
-        self.change(|machine, now| match machine.state() {
+        self.change(|machine, when| match machine.state() {
             State::Closed => (Err(State::Closed), None),
-            _ => (Ok(()), machine.set(now, State::HalfOpen, None, 0.0)),
+            _ => (Ok(()), machine.set(when.exactly(), State::HalfOpen, None, 0.0)),
         })
     }
 
     /// Begins again as if just made; with `config`, as if made with that.
     pub(crate) fn reset(&self, config: Option<BreakerConfig>) {
-        let (mut guarded, now) = self.lock_now();
+        let mut guarded = self.lock_whole();
+        let now = self.front.context.clock.now();
         let config = config.map_or_else(|| Arc::clone(guarded.machine.config()), shared);
         let transition = guarded.machine.reset(config, now);
         guarded.marks = Marks::reset(&self.front.counters);
@@ -279,13 +305,19 @@ impl Breaker {
 
     /// How long a caller would have to wait now; zero when a call would be admitted or nobody knows.
     pub(crate) fn retry_after(&self) -> Duration {
-        let (mut guarded, now) = self.lock_now();
+        if self.front.word.load(Ordering::Acquire) & ADMITS != 0 {
+            return Duration::ZERO;
+        }
+        let mut guarded = self.lock();
+        let now = self.front.context.clock.now();
         guarded.machine.blocked_until(now).map_or(Duration::ZERO, |until| until.since(now))
     }
 
     pub(crate) fn snapshot(&self) -> BreakerSnapshot {
-        let (mut guarded, now) = self.lock_now();
-        self.snapshot_of(&mut guarded, now)
+        let mut guarded = self.lock_whole();
+        let snapshot = self.snapshot_of(&mut guarded, self.front.context.clock.now());
+        self.lend(&mut guarded);
+        snapshot
     }
 
     fn snapshot_of(&self, guarded: &mut Guarded, now: Moment) -> BreakerSnapshot {
@@ -297,24 +329,41 @@ impl Breaker {
         self.guarded.lock().whole()
     }
 
-    /// The time is read under the lock: a thread that is put to sleep between the two must not go on with an old one.
-    fn lock_now(&self) -> (MutexGuard<'_, Guarded>, Moment) {
-        let guarded = self.lock();
-        (guarded, self.front.context.clock.now())
+    /// With every success told that was borrowed.
+    fn lock_whole(&self) -> MutexGuard<'_, Guarded> {
+        let mut guarded = self.lock();
+        if guarded.lent > 0 {
+            let left = self.front.lent.swap(0, Ordering::AcqRel) & LENT;
+            let borrowed = u64::from(std::mem::take(&mut guarded.lent)).saturating_sub(left);
+            guarded.machine.succeed(borrowed);
+        }
+        guarded
     }
 
-    fn change<T>(&self, change: impl FnOnce(&mut Machine, Moment) -> (T, Option<Transition>)) -> T {
-        let (mut guarded, now) = self.lock_now();
+    /// What the machine can spare may be borrowed until somebody needs the whole of it.
+    fn lend(&self, guarded: &mut Guarded) {
+        let Guarded { machine, lent, .. } = guarded;
+        *lent = machine.spare_successes();
+        if *lent > 0 {
+            self.front.lent.store(gate_of(machine.generation()) | u64::from(*lent), Ordering::Release);
+        }
+    }
+
+    /// The time is read under the lock: a thread that is put to sleep between the two must not go on with an old one.
+    fn change<T>(&self, change: impl FnOnce(&mut Machine, &Reading<'_>) -> (T, Option<Transition>)) -> T {
+        let mut guarded = self.lock_whole();
+        let when = self.front.context.clock.reading();
         let failures = guarded.machine.failures();
-        let (answer, transition) = change(&mut guarded.machine, now);
+        let (answer, transition) = change(&mut guarded.machine, &when);
         if transition.is_some() {
             guarded.marks.begin_episode(&self.front.counters);
         } else if guarded.machine.failures() != failures {
             guarded.marks.break_streak(&self.front.counters);
         }
         self.publish(&guarded.machine);
+        self.lend(&mut guarded);
         if let Some(transition) = transition {
-            self.tell(guarded, transition, now);
+            self.tell(guarded, transition, when.exactly());
         }
         answer
     }
@@ -405,6 +454,48 @@ mod tests {
     #[test]
     fn a_breaker_is_small() {
         assert_eq!([size_of::<Front>(), size_of::<Breaker>()], [128, 256]);
+    }
+
+    /// Most of these successes are borrowed: they take no lock, and are told later.
+    #[cfg(not(any(resilient_loom, resilient_shuttle)))]
+    #[test]
+    fn a_count_window_holds_the_last_results_whoever_tells_of_them() {
+        use std::collections::VecDeque;
+
+        use crate::breaker::Window;
+
+        let context = Arc::new(Context::system());
+        let mut rng = fastrand::Rng::with_seed(3);
+        for size in [2_u32, 7, 100] {
+            let config =
+                BreakerConfig::new().failure_threshold(1_000).failure_rate(1.0).window(Window::Count(size));
+            let breaker = Breaker::new("borrows", config.min_calls(2), Arc::clone(&context));
+            let (mut all, mut streak, mut borrowed) = (VecDeque::from([true, false]), 0, 0);
+            let lent = || breaker.front.lent.load(Ordering::Relaxed) & LENT;
+            for failed in all.clone() {
+                let outcome = if failed { Outcome::Failure } else { Outcome::Success };
+                breaker.record(breaker.acquire().unwrap(), outcome, None);
+            }
+            for _ in 0..5_000 {
+                // Never all of a window fails.
+                let failed = rng.u8(..10) == 0 && !all.iter().rev().take(size as usize - 1).all(|it| *it);
+                let outcome = if failed { Outcome::Failure } else { Outcome::Success };
+                let before = lent();
+                breaker.record(breaker.acquire().unwrap(), outcome, None);
+                borrowed += u32::from(lent() + 1 == before);
+                all.push_back(failed);
+                streak = if failed { streak + 1 } else { 0 };
+                if rng.u8(..50) == 0 {
+                    let (last, now) = (all.iter().rev().take(size as usize), breaker.snapshot());
+                    let (window, calls) = (now.window.unwrap(), last.clone().count());
+                    let failures = last.filter(|failed| **failed).count();
+                    assert_eq!((window.calls as usize, window.failures as usize), (calls, failures));
+                    assert_eq!((now.failure_count, now.state), (streak, State::Closed));
+                    assert_eq!(now.total_calls, all.len() as u64);
+                }
+            }
+            assert!(borrowed > 100, "{borrowed} were borrowed");
+        }
     }
 
     #[test]

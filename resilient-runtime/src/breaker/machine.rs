@@ -7,9 +7,12 @@ use std::time::Duration;
 use super::config::BreakerConfig;
 use super::window::{Results, Sample, Totals};
 use super::{Generation, State, Ticket};
-use crate::clock::{Moment, nanos, scaled};
+use crate::clock::{Moment, When, nanos, scaled};
 use crate::outcome::Outcome;
 use crate::reason::TripReason;
+
+/// Of a lease this long a tick is hardly a part.
+const LONG_LEASE: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Debug)]
 pub(super) struct Machine {
@@ -203,6 +206,32 @@ impl Machine {
         }
     }
 
+    /// How many successes one after the other would change nothing but the window and the streak, which they end. A
+    /// success never makes a share of failures larger.
+    pub(super) fn spare_successes(&self) -> u32 {
+        /// As many as are put into the window in one go under the lock.
+        const MOST: u32 = 64;
+        let (Phase::Closed | Phase::MetricsOnly { .. }, Some(results)) = (&self.phase, &self.results) else {
+            return 0;
+        };
+        if self.config.slow_call_rate.is_some() || !results.is_timeless() || self.is_clean() {
+            return 0;
+        }
+        let totals = results.latest_totals();
+        let calls = totals.calls();
+        let is_full = calls >= self.config.effective_min_calls();
+        if is_full && !reaches(totals.failures, calls, self.config.failure_rate) { MOST } else { 0 }
+    }
+
+    /// So many successes that were to spare.
+    pub(super) fn succeed(&mut self, successes: u64) {
+        let Some(results) = self.results.as_deref_mut().filter(|_| successes > 0) else { return };
+        self.streak = 0;
+        for _ in 0..successes {
+            results.push(&Moment::ZERO, Sample::default());
+        }
+    }
+
     /// When OPEN ends, and what began it.
     pub(super) fn open_until(&self) -> Option<(Moment, TripReason)> {
         match self.phase {
@@ -275,11 +304,17 @@ impl Machine {
     }
 
     pub(super) fn totals(&mut self, now: Moment) -> Option<Totals> {
-        self.results.as_mut().map(|results| results.totals(now))
+        self.results.as_mut().map(|results| results.totals(&now))
     }
 
     /// Admits a call, or says when to come back. The end of OPEN and the first probe's slot are one step.
-    pub(super) fn admit(&mut self, now: Moment) -> (Result<Ticket, Refusal>, Option<Transition>) {
+    pub(super) fn admit(&mut self, when: &impl When) -> (Result<Ticket, Refusal>, Option<Transition>) {
+        let now = match &self.phase {
+            Phase::HalfOpen(trial) if !trial.is_full(&self.config) && self.config.lease() >= LONG_LEASE => {
+                when.lately()
+            }
+            _ => when.exactly(),
+        };
         self.keep_terms(now);
         let mut transition = None;
         if let Phase::Open { until, .. } = self.phase {
@@ -317,7 +352,7 @@ impl Machine {
     /// Records how an admitted call ended. `luck` draws from [0, 1).
     pub(super) fn record(
         &mut self,
-        now: Moment,
+        when: &impl When,
         ticket: Ticket,
         outcome: Outcome,
         took: Option<Duration>,
@@ -334,7 +369,7 @@ impl Machine {
         match outcome {
             Outcome::Failure => {
                 self.failures += 1;
-                self.last_failure = now;
+                self.last_failure = when.lately();
                 self.streak = self.streak.saturating_add(1);
             }
             Outcome::Success => self.streak = 0,
@@ -346,7 +381,7 @@ impl Machine {
                 Outcome::Failure => {
                     let past = self.past_mut();
                     past.reopenings = past.reopenings.saturating_add(1);
-                    let transition = self.open(now, TripReason::ProbeFailed, luck());
+                    let transition = self.open(when.exactly(), TripReason::ProbeFailed, luck());
                     Recorded { transition: Some(transition), ..counted }
                 }
                 Outcome::Success => {
@@ -354,7 +389,8 @@ impl Machine {
                     if trial.successes < self.config.success_threshold {
                         return counted;
                     }
-                    let transition = self.enter(now, State::Closed, Phase::Closed, TripReason::Recovered);
+                    let transition =
+                        self.enter(when.exactly(), State::Closed, Phase::Closed, TripReason::Recovered);
                     Recorded { transition: Some(transition), ..counted }
                 }
                 Outcome::Ignored | Outcome::Abandoned => counted,
@@ -366,9 +402,9 @@ impl Machine {
                 let slow = self.config.slow_call_duration.is_some_and(|limit| took > Some(limit));
                 if let Some(results) = &mut self.results {
                     let (failed, abandoned) = (outcome == Outcome::Failure, outcome == Outcome::Abandoned);
-                    results.push(now, Sample { failed, slow, abandoned });
+                    results.push(when, Sample { failed, slow, abandoned });
                 }
-                let [failing, slow] = self.broken_rules(now);
+                let [failing, slow] = self.broken_rules();
                 if let Phase::MetricsOnly { told_failures, told_slow } = &mut self.phase {
                     // Each kind of rule is told once.
                     let tell = |reason: Option<TripReason>, told: &mut bool| {
@@ -382,7 +418,10 @@ impl Machine {
                     return Recorded { exceeded, ..counted };
                 }
                 match failing.or(slow) {
-                    Some(reason) => Recorded { transition: Some(self.open(now, reason, luck())), ..counted },
+                    Some(reason) => {
+                        let transition = self.open(when.exactly(), reason, luck());
+                        Recorded { transition: Some(transition), ..counted }
+                    }
                     None => counted,
                 }
             }
@@ -401,13 +440,13 @@ impl Machine {
         trial.probes.len() < held
     }
 
-    /// The rules that are broken now: the first of those about failures, and the one about slow calls.
-    fn broken_rules(&mut self, now: Moment) -> [Option<TripReason>; 2] {
+    /// The rules that the latest result broke: the first of those about failures, and the one about slow calls.
+    fn broken_rules(&self) -> [Option<TripReason>; 2] {
         let streak = self.streak;
         let consecutive =
             (streak >= self.config.failure_threshold).then_some(TripReason::ConsecutiveFailures(streak));
-        let Some(results) = &mut self.results else { return [consecutive, None] };
-        let (totals, min_calls) = (results.totals(now), self.config.effective_min_calls());
+        let Some(results) = &self.results else { return [consecutive, None] };
+        let (totals, min_calls) = (results.latest_totals(), self.config.effective_min_calls());
         let calls = totals.calls();
         if calls == 0 && totals.abandoned >= min_calls {
             return [consecutive.or(Some(TripReason::Abandoned(totals.abandoned))), None];
@@ -554,8 +593,8 @@ mod tests {
     use super::*;
 
     fn ended(machine: &mut Machine, outcome: Outcome) {
-        let ticket = machine.admit(Moment::ZERO).0.expect("admitted");
-        machine.record(Moment::ZERO, ticket, outcome, None, || 0.0);
+        let ticket = machine.admit(&Moment::ZERO).0.expect("admitted");
+        machine.record(&Moment::ZERO, ticket, outcome, None, || 0.0);
     }
 
     /// What the healthy path asks instead of taking the lock.
@@ -576,6 +615,82 @@ mod tests {
         assert!(machine.is_clean());
         let _ = machine.set(Moment::ZERO, State::HalfOpen, None, 0.0);
         assert!(!machine.is_clean(), "a success counts for the recovery");
+    }
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// The last tick was a while ago.
+    struct Late(u64);
+
+    impl Late {
+        const BY: u64 = 4;
+    }
+
+    impl When for Late {
+        fn exactly(&self) -> Moment {
+            Moment::from_nanos(self.0)
+        }
+
+        fn lately(&self) -> Moment {
+            Moment::from_nanos(self.0 - Self::BY)
+        }
+    }
+
+    /// Nobody may ask.
+    struct Unasked;
+
+    impl When for Unasked {
+        fn exactly(&self) -> Moment {
+            panic!("the time was asked for")
+        }
+
+        fn lately(&self) -> Moment {
+            self.exactly()
+        }
+    }
+
+    #[test]
+    fn what_begins_or_ends_a_state_is_exact_and_the_last_tick_will_do_for_the_rest() {
+        let config = BreakerConfig::new().failure_threshold(2).recovery_timeout(SECOND).success_threshold(1);
+        let mut machine = Machine::new(config.into(), Moment::ZERO);
+        let ticket = machine.admit(&Late(10)).0.unwrap();
+        machine.record(&Late(10), ticket, Outcome::Failure, None, || 0.0);
+        assert_eq!(machine.tally().last_failure, Some(Moment::from_nanos(10 - Late::BY)));
+        machine.record(&Late(20), ticket, Outcome::Failure, None, || 0.0);
+        let until = Moment::from_nanos(20).saturating_add(SECOND);
+        assert_eq!(machine.open_until().map(|(until, _)| until), Some(until));
+        assert!(machine.admit(&Late(until.as_nanos() - 1)).0.is_err());
+        let ticket = machine.admit(&Late(until.as_nanos())).0.unwrap();
+        let closes = Late(until.as_nanos() + 7);
+        machine.record(&closes, ticket, Outcome::Success, None, || 0.0);
+        assert_eq!(machine.times(closes.exactly())[2], Duration::from_nanos(7));
+    }
+
+    #[test]
+    fn only_a_long_lease_begins_with_the_last_tick_and_only_while_a_place_is_free() {
+        for (lease, early) in [(SECOND, Late::BY), (Duration::from_nanos(999_999_999), 0)] {
+            let config = BreakerConfig::new().probe_lease(lease).half_open_max_calls(2);
+            let mut machine = Machine::new(config.into(), Moment::ZERO);
+            let _ = machine.set(Moment::ZERO, State::HalfOpen, None, 0.0);
+            let ends = Moment::from_nanos(100 - early).saturating_add(lease);
+            assert!([(); 2].iter().all(|()| machine.admit(&Late(100)).0.is_ok()));
+            assert_eq!(machine.probes_under_way(Moment::ZERO), (2, Some(ends)));
+            assert!(machine.admit(&Late(ends.as_nanos() - 1)).0.is_err());
+            assert!(machine.admit(&Late(ends.as_nanos())).0.is_ok());
+        }
+    }
+
+    #[test]
+    fn a_result_that_ends_no_state_asks_for_no_time() {
+        let rates = BreakerConfig::new().failure_rate(0.5).min_calls(10);
+        let mut machine = Machine::new(rates.into(), Moment::ZERO);
+        let ticket = Ticket { generation: machine.generation(), probe: 0 };
+        for outcome in [Outcome::Success, Outcome::Ignored, Outcome::Abandoned] {
+            assert!(machine.record(&Unasked, ticket, outcome, None, || 0.0).counted);
+        }
+        let _ = machine.set(Moment::ZERO, State::HalfOpen, None, 0.0);
+        let probe = machine.admit(&Moment::ZERO).0.unwrap();
+        assert!(machine.record(&Unasked, probe, Outcome::Success, None, || 0.0).counted);
     }
 
     #[test]

@@ -279,7 +279,7 @@ impl Subject for Alone {
     }
 
     fn admit(&mut self) -> Result<Ticket, Refusal> {
-        let (answer, transition) = self.machine.admit(self.now);
+        let (answer, transition) = self.machine.admit(&self.now);
         self.tell(transition);
         answer.map_err(|refusal| match refusal {
             machine::Refusal::Open { retry_after, reason } => Refusal::Until(retry_after, reason),
@@ -288,7 +288,7 @@ impl Subject for Alone {
     }
 
     fn record(&mut self, ticket: Ticket, outcome: Outcome, took: Option<Duration>) -> Option<bool> {
-        let recorded = self.machine.record(self.now, ticket, outcome, took, || self.luck);
+        let recorded = self.machine.record(&self.now, ticket, outcome, took, || self.luck);
         self.tell(recorded.transition);
         self.told.extend(recorded.exceeded.into_iter().flatten().map(Told::Exceeded));
         Some(recorded.counted)
@@ -576,7 +576,7 @@ impl Operations for OfTheWindow {
             now = passing.from(now, latest.filter_map(|(at, _)| reference_window::forgotten(*window, *at)));
             if let Some([failed, slow, abandoned]) = *sample {
                 let sample = Sample { failed, slow, abandoned };
-                results.push(Moment::from_nanos(now), sample);
+                results.push(&Moment::from_nanos(now), sample);
                 all.push((now, sample));
             }
             let mut inside = all.clone();
@@ -592,7 +592,7 @@ impl Operations for OfTheWindow {
                 slow_failures: count(&|it| it.slow && it.failed),
                 abandoned: count(&|it| it.abandoned),
             };
-            assert_eq!(results.totals(Moment::from_nanos(now)), expected);
+            assert_eq!(results.totals(&Moment::from_nanos(now)), expected);
             let quick = |it: &Sample| !it.failed && !it.slow && !it.abandoned;
             let full = matches!(window, Window::Count(size) if *size == count(&quick));
             assert_eq!(results.is_saturated(), full, "saturated");

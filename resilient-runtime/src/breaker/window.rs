@@ -4,11 +4,13 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::config::Window;
-use crate::clock::{Moment, nanos};
+use crate::clock::{When, nanos};
 
 /// Buckets of a time window. A bucket shorter than 20 ms would be finer than the clock of a busy machine.
 const BUCKETS: u32 = 10;
 const SHORTEST_BUCKET: Duration = Duration::from_millis(20);
+/// Of a bucket this long a tick is hardly a part. Nanoseconds.
+const LONG_BUCKET: u64 = 1_000_000_000;
 
 /// One result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,14 +84,14 @@ pub(super) struct Results {
 
 #[derive(Clone, Debug)]
 enum Kind {
-    Count { size: usize, ring: VecDeque<Sample> },
+    Count { size: usize, oldest: usize, ring: Vec<Sample> },
     Time { bucket: u64, buckets: u64, filled: VecDeque<(u64, Totals)> },
 }
 
 impl Results {
     pub(super) fn new(window: Window) -> Self {
         let kind = match window {
-            Window::Count(size) => Kind::Count { size: size as usize, ring: VecDeque::new() },
+            Window::Count(size) => Kind::Count { size: size as usize, oldest: 0, ring: Vec::new() },
             Window::Time(span) => {
                 let fine = span / BUCKETS >= SHORTEST_BUCKET;
                 let buckets = u64::from(if fine { BUCKETS } else { 1 });
@@ -109,26 +111,32 @@ impl Results {
     pub(super) fn clear(&mut self) {
         self.totals = Totals::default();
         match &mut self.kind {
-            Kind::Count { ring, .. } => ring.clear(),
+            Kind::Count { oldest, ring, .. } => {
+                ring.clear();
+                *oldest = 0;
+            }
             Kind::Time { filled, .. } => filled.clear(),
         }
     }
 
-    #[inline]
-    pub(super) fn push(&mut self, now: Moment, sample: Sample) {
-        self.expire(now);
+    /// Whether time alone takes nothing out of it.
+    pub(super) fn is_timeless(&self) -> bool {
+        matches!(self.kind, Kind::Count { .. })
+    }
+
+    pub(super) fn push(&mut self, when: &impl When, sample: Sample) {
+        let index = self.expire(when);
         match &mut self.kind {
-            Kind::Count { size, ring } => {
-                if ring.len() >= *size
-                    && let Some(oldest) = ring.pop_front()
-                {
-                    self.totals.remove(oldest);
+            Kind::Count { size, oldest, ring } => {
+                if ring.len() < *size {
+                    ring.push(sample);
+                } else {
+                    self.totals.remove(std::mem::replace(&mut ring[*oldest], sample));
+                    *oldest = if *oldest + 1 == *size { 0 } else { *oldest + 1 };
                 }
-                ring.push_back(sample);
             }
-            Kind::Time { bucket, filled, .. } => {
+            Kind::Time { filled, .. } => {
                 // A clock that stepped back writes into the newest bucket, so the order of buckets holds.
-                let index = now.as_nanos() / *bucket;
                 match filled.back_mut() {
                     Some((newest, totals)) if *newest >= index => totals.add(sample),
                     _ => {
@@ -140,17 +148,27 @@ impl Results {
             }
         }
         self.totals.add(sample);
+        if index == u64::MAX {
+            // At the end of time nothing lasts.
+            self.expire(when);
+        }
     }
 
-    /// The sums as of `now`.
-    #[inline]
-    pub(super) fn totals(&mut self, now: Moment) -> Totals {
-        self.expire(now);
+    /// The sums as of `when`.
+    pub(super) fn totals(&mut self, when: &impl When) -> Totals {
+        self.expire(when);
         self.totals
     }
 
-    fn expire(&mut self, now: Moment) {
-        let Kind::Time { bucket, buckets, filled } = &mut self.kind else { return };
+    /// The sums as of the latest result.
+    pub(super) fn latest_totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// Takes out what is too old; the number of the present bucket.
+    fn expire(&mut self, when: &impl When) -> u64 {
+        let Kind::Time { bucket, buckets, filled } = &mut self.kind else { return 0 };
+        let now = if *bucket >= LONG_BUCKET { when.lately() } else { when.exactly() };
         let index = now.as_nanos() / *bucket;
         while let Some((oldest, totals)) = filled.front() {
             if oldest.saturating_add(*buckets) > index {
@@ -159,12 +177,14 @@ impl Results {
             self.totals.subtract(totals);
             filled.pop_front();
         }
+        index
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Moment;
 
     const OK: Sample = Sample { failed: false, slow: false, abandoned: false };
     const BAD: Sample = Sample { failed: true, slow: false, abandoned: false };
@@ -178,11 +198,11 @@ mod tests {
         let mut window = Results::new(Window::Count(4));
         let mut failures = Vec::new();
         for sample in [BAD, OK, OK, OK, OK] {
-            window.push(Moment::ZERO, sample);
-            failures.push(window.totals(Moment::ZERO).failures);
+            window.push(&Moment::ZERO, sample);
+            failures.push(window.totals(&Moment::ZERO).failures);
         }
         assert_eq!(failures, [1, 1, 1, 1, 0]);
-        assert_eq!(window.totals(Moment::ZERO).calls(), 4);
+        assert_eq!(window.totals(&Moment::ZERO).calls(), 4);
     }
 
     #[test]
@@ -191,27 +211,27 @@ mod tests {
         for (sample, saturated) in
             [(OK, false), (BAD, false), (OK, false), (OK, false), (OK, true), (OK, true), (BAD, false)]
         {
-            window.push(Moment::ZERO, sample);
+            window.push(&Moment::ZERO, sample);
             assert_eq!(window.is_saturated(), saturated);
         }
         let mut window = Results::new(Window::Time(Duration::from_secs(1)));
-        window.push(Moment::ZERO, OK);
+        window.push(&Moment::ZERO, OK);
         assert!(!window.is_saturated(), "time passes");
     }
 
     #[test]
     fn a_result_one_window_old_is_out() {
         let mut window = Results::new(Window::Time(Duration::from_secs(10)));
-        window.push(at(0), BAD);
-        assert_eq!(window.totals(at(9_999)).failures, 1);
-        assert_eq!(window.totals(at(10_000)).failures, 0);
+        window.push(&at(0), BAD);
+        assert_eq!(window.totals(&at(9_999)).failures, 1);
+        assert_eq!(window.totals(&at(10_000)).failures, 0);
     }
 
     #[test]
     fn a_time_window_takes_room_for_its_buckets_and_not_for_its_results() {
         let mut window = Results::new(Window::Time(Duration::from_secs(10)));
         for step in 0..1_000 {
-            window.push(at(step), BAD);
+            window.push(&at(step), BAD);
         }
         let Kind::Time { filled, .. } = &window.kind else { panic!("a window of time") };
         assert!(filled.len() <= 2, "{} buckets in one of 10 s", filled.len());
@@ -221,19 +241,19 @@ mod tests {
     fn a_gap_longer_than_the_window_leaves_nothing_behind() {
         let mut window = Results::new(Window::Time(Duration::from_secs(1)));
         for step in 0..10 {
-            window.push(at(step * 100), BAD);
+            window.push(&at(step * 100), BAD);
         }
-        assert_eq!(window.totals(at(900)).failures, 10);
-        window.push(at(60_000), OK);
-        assert_eq!(window.totals(at(60_000)), Totals { successes: 1, ..Totals::default() });
+        assert_eq!(window.totals(&at(900)).failures, 10);
+        window.push(&at(60_000), OK);
+        assert_eq!(window.totals(&at(60_000)), Totals { successes: 1, ..Totals::default() });
     }
 
     #[test]
     fn a_clock_that_steps_back_loses_nothing() {
         let mut window = Results::new(Window::Time(Duration::from_secs(10)));
-        window.push(at(5_000), BAD);
-        window.push(at(1_000), BAD);
-        assert_eq!(window.totals(at(5_000)).failures, 2);
+        window.push(&at(5_000), BAD);
+        window.push(&at(1_000), BAD);
+        assert_eq!(window.totals(&at(5_000)).failures, 2);
     }
 
     #[test]
@@ -244,11 +264,11 @@ mod tests {
             let mut all = Vec::new();
             for _ in 0..1_000 {
                 let sample = Sample { failed: rng.bool(), slow: rng.bool(), abandoned: rng.u8(..) < 20 };
-                window.push(Moment::ZERO, sample);
+                window.push(&Moment::ZERO, sample);
                 all.push(sample);
                 let mut expected = Totals::default();
                 all.iter().rev().take(size as usize).for_each(|sample| expected.add(*sample));
-                assert_eq!(window.totals(Moment::ZERO), expected);
+                assert_eq!(window.totals(&Moment::ZERO), expected);
             }
         }
         let mut window = Results::new(Window::Time(Duration::from_secs(1)));
@@ -256,12 +276,12 @@ mod tests {
         for _ in 0..2_000 {
             now += rng.u64(0..150);
             let sample = Sample { failed: rng.bool(), slow: rng.bool(), abandoned: rng.u8(..) < 20 };
-            window.push(at(now), sample);
+            window.push(&at(now), sample);
             all.push((now, sample));
             let mut expected = Totals::default();
             let inside = |then: &u64| then / 100 + 10 > now / 100;
             all.iter().filter(|(then, _)| inside(then)).for_each(|(_, sample)| expected.add(*sample));
-            assert_eq!(window.totals(at(now)), expected);
+            assert_eq!(window.totals(&at(now)), expected);
         }
     }
 }

@@ -437,6 +437,69 @@ fn a_count_window_misses_no_result_beside_the_quick_path() {
     });
 }
 
+/// A window that holds a failure, so that successes are borrowed.
+fn lending(size: u32) -> Arc<Breaker> {
+    let window = BreakerConfig::new()
+        .failure_threshold(100)
+        .failure_rate(1.0)
+        .window(Window::Count(size))
+        .min_calls(2);
+    let breaker = closed(window);
+    fails(&breaker, breaker.acquire().unwrap());
+    succeeds(&breaker, breaker.acquire().unwrap());
+    breaker
+}
+
+#[test]
+fn a_borrowed_success_is_in_the_window_before_or_after_the_failure_beside_it() {
+    explore(|| {
+        let breaker = lending(3);
+        let tickets = [(); 3].map(|()| breaker.acquire().unwrap());
+        let other = beside(&breaker, move |breaker| {
+            succeeds(breaker, tickets[0]);
+            succeeds(breaker, tickets[1]);
+        });
+        fails(&breaker, tickets[2]);
+        answer(other);
+        let now = breaker.snapshot();
+        let window = now.window.unwrap();
+        assert_eq!((window.calls, window.failures, now.successful_calls, now.failed_calls), (3, 1, 3, 2));
+        assert!(now.failure_count <= 1, "{now:?}");
+    });
+}
+
+#[test]
+fn nothing_is_borrowed_from_an_era_that_is_over() {
+    explore(|| {
+        let breaker = lending(3);
+        let tickets = [(); 2].map(|()| breaker.acquire().unwrap());
+        let other = beside(&breaker, move |breaker| succeeds(breaker, tickets[0]));
+        breaker.set(State::ForcedOpen, None);
+        breaker.set(State::Closed, None);
+        succeeds(&breaker, tickets[1]);
+        answer(other);
+        let now = breaker.snapshot();
+        assert_eq!(now.successful_calls + now.stale_results, 3);
+        assert_eq!(now.window.unwrap().calls, 0);
+    });
+}
+
+#[test]
+fn a_snapshot_beside_a_borrowed_success_holds_it_in_whole_or_not_at_all() {
+    explore(|| {
+        let breaker = lending(2);
+        let tickets = [(); 2].map(|()| breaker.acquire().unwrap());
+        let other = beside(&breaker, move |breaker| succeeds(breaker, tickets[0]));
+        let seen = breaker.snapshot().window.unwrap();
+        assert!([(2, 1), (2, 0)].contains(&(seen.calls, seen.failures)), "{seen:?}");
+        succeeds(&breaker, tickets[1]);
+        answer(other);
+        let now = breaker.snapshot();
+        let window = now.window.unwrap();
+        assert_eq!((window.calls, window.failures, now.successful_calls, now.failure_count), (2, 0, 3, 0));
+    });
+}
+
 #[test]
 fn a_window_in_which_every_call_was_abandoned_opens_it_once() {
     explore(|| {
