@@ -251,7 +251,7 @@ pub fn operations() -> Vec<Operation> {
 pub fn breaker(name: &str) -> Result<CircuitBreaker, UnknownBreaker> {
     let runtime = Runtime::current();
     match runtime.breaker(name) {
-        Some(breaker) => Ok(CircuitBreaker::of(breaker, Arc::clone(runtime.context()))),
+        Some(breaker) => Ok(CircuitBreaker::of(breaker)),
         None => Err(UnknownBreaker::new(name, runtime.breakers().iter().map(|known| known.name()).collect())),
     }
 }
@@ -269,7 +269,7 @@ pub fn breaker(name: &str) -> Result<CircuitBreaker, UnknownBreaker> {
 pub fn keyed_breaker(name: &str, key: &str) -> Result<CircuitBreaker, UnknownBreaker> {
     let runtime = Runtime::current();
     let family = keyed_family(&runtime, name)?;
-    Ok(CircuitBreaker::of(family.member(key), Arc::clone(runtime.context())))
+    Ok(CircuitBreaker::of(family.member(key)))
 }
 
 #[inline]
@@ -292,8 +292,7 @@ fn keyed_family(runtime: &Runtime, name: &str) -> Result<Arc<Family<Breaker>>, U
 pub fn keyed_breakers(name: &str) -> Result<Vec<(String, CircuitBreaker)>, UnknownBreaker> {
     let runtime = Runtime::current();
     let family = keyed_family(&runtime, name)?;
-    let handle = |breaker| CircuitBreaker::of(breaker, Arc::clone(runtime.context()));
-    Ok(family.members().into_iter().map(|(key, breaker)| (key.into(), handle(breaker))).collect())
+    Ok(family.members().into_iter().map(|(key, breaker)| (key.into(), CircuitBreaker::of(breaker))).collect())
 }
 
 /// The named bulkhead of annotated functions, called or not.
@@ -331,8 +330,7 @@ pub fn rate_limiter(name: &str) -> Result<RateLimiter, UnknownRateLimiter> {
 #[inline]
 pub fn breakers() -> Vec<CircuitBreaker> {
     let runtime = Runtime::current();
-    let handle = |breaker| CircuitBreaker::of(breaker, Arc::clone(runtime.context()));
-    runtime.breakers().into_iter().map(handle).collect()
+    runtime.breakers().into_iter().map(CircuitBreaker::of).collect()
 }
 
 /// The state of everything: breakers, services, overall.

@@ -34,7 +34,6 @@ use crate::runtime::Runtime;
 #[derive(Clone, Debug)]
 pub struct CircuitBreaker {
     breaker: Arc<Breaker>,
-    context: Arc<crate::context::Context>,
 }
 
 impl CircuitBreaker {
@@ -50,14 +49,14 @@ impl CircuitBreaker {
         match kept {
             Ok(name) if problems.is_empty() => {
                 let context = Arc::clone(Runtime::current().context());
-                Ok(Self::of(Arc::new(Breaker::new(name, config, Arc::clone(&context))), context))
+                Ok(Self::of(Arc::new(Breaker::new(name, config, context))))
             }
             _ => Err(ConfigErrors::from_messages("circuit breaker", problems)),
         }
     }
 
-    pub(crate) fn of(breaker: Arc<Breaker>, context: Arc<crate::context::Context>) -> Self {
-        Self { breaker, context }
+    pub(crate) fn of(breaker: Arc<Breaker>) -> Self {
+        Self { breaker }
     }
 
     pub(crate) fn shared(&self) -> Arc<Breaker> {
@@ -92,14 +91,30 @@ impl CircuitBreaker {
     /// [`ResilienceError::CircuitOpen`] or [`ResilienceError::Isolated`].
     #[inline]
     pub fn try_acquire(&self) -> Result<Permit, ResilienceError> {
-        match self.breaker.acquire() {
-            Ok(ticket) => Ok(Permit { breaker: Arc::clone(&self.breaker), ticket: Some(ticket) }),
-            Err(refused) => {
-                let kind = EventKind::Refused { kind: refused.kind(), retry_after: refused.retry_after() };
-                self.context.events.tell(self.name(), kind);
-                Err(refused)
-            }
+        self.acquire(|ticket| Permit { breaker: Arc::clone(&self.breaker), ticket: Some(ticket) })
+    }
+
+    #[inline]
+    fn acquire<T>(&self, keep: impl FnOnce(Ticket) -> T) -> Result<T, ResilienceError> {
+        match self.breaker.acquire_quickly() {
+            Some(ticket) => Ok(keep(ticket)),
+            None => self.acquire_slowly(keep),
         }
+    }
+
+    #[cold]
+    fn acquire_slowly<T>(&self, keep: impl FnOnce(Ticket) -> T) -> Result<T, ResilienceError> {
+        self.breaker.acquire_slowly(keep).inspect_err(|refused| {
+            let kind = EventKind::Refused { kind: refused.kind(), retry_after: refused.retry_after() };
+            self.breaker.context().events.tell(self.name(), kind);
+        })
+    }
+
+    /// Lets a call through that is over before this handle is.
+    fn begin_call(&self, if_dropped: Outcome) -> Result<Under<'_>, ResilienceError> {
+        let ticket = self.acquire(Some)?;
+        let began = self.breaker.times_calls().then(|| self.breaker.context().clock.now());
+        Ok(Under { breaker: &self.breaker, ticket, began, if_dropped })
     }
 
     /// Calls `operation` through the breaker: `Ok` is a success, `Err` and a panic are failures.
@@ -111,10 +126,9 @@ impl CircuitBreaker {
         &self,
         operation: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
-        let permit = PanicFails(Some(self.try_acquire()?));
-        let began = self.begin();
+        let call = self.begin_call(Outcome::Failure)?;
         let result = operation();
-        permit.settle(result.is_ok(), self.took(began));
+        call.settle(result.is_ok());
         result
     }
 
@@ -127,28 +141,20 @@ impl CircuitBreaker {
         &self,
         operation: impl AsyncFnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
-        let guard = PanicFails(Some(self.try_acquire()?));
-        let began = self.begin();
+        let call = self.begin_call(Outcome::Failure)?;
         let mut future = std::pin::pin!(operation());
-        let mut permit = guard.keep();
+        // Bound anew, so that it is dropped before the future.
+        let mut call = call;
+        call.if_dropped = Outcome::Abandoned;
         let result = std::future::poll_fn(|cx| {
-            let guard = PanicFails(permit.take());
+            call.if_dropped = Outcome::Failure;
             let polled = future.as_mut().poll(cx);
-            permit = guard.keep();
+            call.if_dropped = Outcome::Abandoned;
             polled
         })
         .await;
-        PanicFails(permit).settle(result.is_ok(), self.took(began));
+        call.settle(result.is_ok());
         result
-    }
-
-    /// When a call begins, if its length matters.
-    fn begin(&self) -> Option<Moment> {
-        self.breaker.times_calls().then(|| self.context.clock.now())
-    }
-
-    fn took(&self, began: Option<Moment>) -> Option<Duration> {
-        began.map(|began| self.context.clock.now().since(began))
     }
 
     /// Opens it for its recovery timeout, as if it had tripped.
@@ -275,25 +281,29 @@ impl Drop for Permit {
     }
 }
 
-/// A permit held while the user's code runs: dropped by a panic, it counts a failure.
-struct PanicFails(Option<Permit>);
+/// A call under way through a handle that outlives it.
+struct Under<'b> {
+    breaker: &'b Breaker,
+    ticket: Option<Ticket>,
+    /// If its length matters.
+    began: Option<Moment>,
+    /// While the user's code runs, only a panic drops it.
+    if_dropped: Outcome,
+}
 
-impl PanicFails {
-    fn settle(mut self, ok: bool, took: Option<Duration>) {
-        if let Some(permit) = self.0.take() {
-            permit.record(if ok { Outcome::Success } else { Outcome::Failure }, took);
+impl Under<'_> {
+    fn settle(mut self, ok: bool) {
+        let took = self.began.map(|began| self.breaker.context().clock.now().since(began));
+        if let Some(ticket) = self.ticket.take() {
+            self.breaker.record(ticket, if ok { Outcome::Success } else { Outcome::Failure }, took);
         }
-    }
-
-    fn keep(mut self) -> Option<Permit> {
-        self.0.take()
     }
 }
 
-impl Drop for PanicFails {
+impl Drop for Under<'_> {
     fn drop(&mut self) {
-        if let Some(permit) = self.0.take() {
-            permit.failure();
+        if let Some(ticket) = self.ticket.take() {
+            self.breaker.record(ticket, self.if_dropped, None);
         }
     }
 }

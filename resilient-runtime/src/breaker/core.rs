@@ -97,6 +97,7 @@ impl Latest {
     }
 }
 
+/// The process's copy of it.
 fn shared(config: BreakerConfig) -> Arc<BreakerConfig> {
     static LATEST: plain::Mutex<Latest> = plain::Mutex::new(Latest(VecDeque::new()));
     LATEST.lock().whole().share(config)
@@ -124,6 +125,10 @@ impl Breaker {
 
     pub(crate) fn name(&self) -> &'static str {
         self.front.name
+    }
+
+    pub(crate) fn context(&self) -> &Context {
+        &self.front.context
     }
 
     /// Admits a call or refuses it. The caller owes a `record` for every ticket.
@@ -460,9 +465,7 @@ mod tests {
     #[cfg(not(any(resilient_loom, resilient_shuttle)))]
     #[test]
     fn a_count_window_holds_the_last_results_whoever_tells_of_them() {
-        use std::collections::VecDeque;
-
-        use crate::breaker::Window;
+        use super::super::config::Window;
 
         let context = Arc::new(Context::system());
         let mut rng = fastrand::Rng::with_seed(3);
