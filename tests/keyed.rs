@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use resilient::testing::Scope;
 use resilient::{
-    ErrorKind, ResilienceError, State, breaker, builder, bulkhead, circuit_breaker, explain, keyed_breaker,
-    keyed_breakers, rate_limiter, reset_resilience_state, resilience_health, resilient, validate,
+    ErrorKind, HealthStatus, ResilienceError, State, breaker, builder, bulkhead, circuit_breaker, explain,
+    keyed_breaker, keyed_breakers, rate_limiter, reset_resilience_state, resilience_health, resilient,
+    validate,
 };
 
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -337,6 +338,27 @@ fn other_variables_reach_every_key_and_leave_its_state() {
             assert_eq!(call(tenant, Does::Fail), Err(Fault::Down));
             assert_eq!(keyed_breaker(name, tenant).unwrap().state(), State::Open);
         }
+    }
+}
+
+#[test]
+fn health_counts_a_key_that_is_tried_again_and_is_degraded_by_it_alone() {
+    for (name, _) in PAIR {
+        let scope = Scope::new();
+        let _inside = scope.enter();
+        let breaker = keyed_breaker(name, "a").unwrap();
+        let seen = || {
+            let health = resilience_health();
+            let keyed = &health.keyed_circuit_breakers[name];
+            (keyed.keys, keyed.open, keyed.half_open, health.overall_health)
+        };
+        assert_eq!(seen(), (1, 0, 0, HealthStatus::Healthy));
+        breaker.open_for(MINUTE);
+        assert_eq!(seen(), (1, 1, 0, HealthStatus::Degraded));
+        scope.clock().advance(MINUTE);
+        let probe = breaker.try_acquire().unwrap();
+        assert_eq!(seen(), (1, 0, 1, HealthStatus::Degraded));
+        probe.success();
     }
 }
 

@@ -497,6 +497,43 @@ mod tests {
     }
 
     #[test]
+    fn each_question_is_answered_by_one_kind_of_error() {
+        let (name, operation) = ("db", "f");
+        let second = Duration::from_secs(1);
+        let reason = TripReason::ConsecutiveFailures(3);
+        let source = || fmt::Error.into();
+        let all = [
+            ResilienceError::CircuitOpen { name, retry_after: second, reason },
+            ResilienceError::Isolated { name },
+            ResilienceError::Timeout { operation, limit: second, elapsed: second },
+            ResilienceError::DeadlineExceeded { operation, limit: None },
+            ResilienceError::QueueTimeout { operation, workers: 1 },
+            ResilienceError::BulkheadFull { name, max_concurrent: 1, waiting: 0, waited: second },
+            ResilienceError::RateLimited { name, retry_after: second },
+            ResilienceError::NoOperations { name },
+            ResilienceError::Injected { operation },
+            ResilienceError::RetriesExhausted { operation, attempts: 3, source: source() },
+        ];
+        for (question, kind) in [
+            (ResilienceError::is_circuit_open as fn(&ResilienceError) -> bool, ErrorKind::CircuitOpen),
+            (ResilienceError::is_isolated, ErrorKind::Isolated),
+            (ResilienceError::is_timeout, ErrorKind::Timeout),
+            (ResilienceError::is_deadline_exceeded, ErrorKind::DeadlineExceeded),
+            (ResilienceError::is_bulkhead_full, ErrorKind::BulkheadFull),
+            (ResilienceError::is_rate_limited, ErrorKind::RateLimited),
+            (ResilienceError::is_injected, ErrorKind::Injected),
+            (ResilienceError::is_retries_exhausted, ErrorKind::RetriesExhausted),
+        ] {
+            let answering: Vec<_> =
+                all.iter().filter(|error| question(error)).map(ResilienceError::kind).collect();
+            assert_eq!(answering, [kind]);
+        }
+        let [open, ..] = all;
+        let shown = open.to_string();
+        assert_eq!(String::from(open), shown);
+    }
+
+    #[test]
     fn a_wrapped_error_is_found() {
         let timeout = || ResilienceError::Timeout {
             operation: "f",

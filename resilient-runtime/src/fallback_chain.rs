@@ -212,3 +212,24 @@ impl<T, E> fmt::Debug for AsyncFallbackChain<T, E> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_of_a_chain_asks_the_same_operations() {
+        let chain = FallbackChain::new().then(|| Err("down".to_owned())).then(|| Ok::<_, String>(2));
+        assert_eq!(chain.clone().call(), Ok(2));
+        assert_eq!(format!("{chain:?}"), "FallbackChain { operations: 2, .. }");
+    }
+
+    #[tokio::test]
+    async fn a_copy_of_an_async_chain_asks_the_same_operations() {
+        let chain = AsyncFallbackChain::new()
+            .then(|| async { Err("down".to_owned()) })
+            .then(|| async { Ok::<_, String>(2) });
+        assert_eq!(chain.clone().call_async().await, Ok(2));
+        assert_eq!(format!("{chain:?}"), "AsyncFallbackChain { operations: 2, .. }");
+    }
+}
