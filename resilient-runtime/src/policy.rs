@@ -179,3 +179,139 @@ fn same<T>(one: Option<&Arc<T>>, other: Option<&Arc<T>>) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::breaker::BreakerConfig;
+    use crate::bulkhead::BulkheadConfig;
+    use crate::health::HealthConfig;
+    use crate::rate_limit::RateLimitConfig;
+    use crate::retry::{Backoff, Budget, Jitter};
+
+    fn context() -> Arc<Context> {
+        Arc::new(Context::system())
+    }
+
+    fn breaker() -> Arc<Breaker> {
+        Arc::new(Breaker::new("db", BreakerConfig::default(), context()))
+    }
+
+    fn rate_limiter() -> Arc<RateLimiterCore> {
+        Arc::new(RateLimiterCore::new("db", RateLimitConfig::new(1), context()))
+    }
+
+    fn bulkhead() -> Arc<BulkheadCore> {
+        Arc::new(BulkheadCore::new("db", BulkheadConfig::default(), context()))
+    }
+
+    fn families() -> Families {
+        Families { breakers: None, rate_limiters: None, bulkheads: None }
+    }
+
+    fn hedging() -> Hedging {
+        Hedging { delay: HedgeDelay::P95, max_hedges: 1, latency: Arc::default() }
+    }
+
+    fn health() -> ServiceHealth {
+        ServiceHealth::new("db", HealthConfig::default(), context().clock.clone())
+    }
+
+    fn policy() -> Policy {
+        Policy {
+            operation: "f",
+            context: context(),
+            can_refuse: true,
+            deadline: None,
+            retry: None,
+            retry_on_open: false,
+            budget: None,
+            hedge: None,
+            breaker: None,
+            breaker_per_call: false,
+            rate_limiter: None,
+            timeout: None,
+            bulkhead: None,
+            health: None,
+            measures: false,
+            plain: true,
+            families: None,
+        }
+    }
+
+    fn retry() -> Retry {
+        Retry {
+            max_attempts: 3,
+            base_delay: Duration::ZERO,
+            max_delay: Duration::ZERO,
+            exponential_base: 2.0,
+            jitter: Jitter::None,
+            backoff: Backoff::Constant,
+        }
+    }
+
+    #[test]
+    fn a_policy_that_differs_in_one_thing_is_another() {
+        let of_numbers: [fn(&mut Policy); 10] = [
+            |it| it.operation = "g",
+            |it| it.can_refuse = false,
+            |it| it.deadline = Some(Duration::from_secs(1)),
+            |it| it.retry = Some(retry()),
+            |it| it.retry_on_open = true,
+            |it| it.breaker_per_call = true,
+            |it| it.timeout = Some(Duration::from_secs(1)),
+            |it| it.measures = true,
+            |it| it.plain = false,
+            |it| it.families = Some(Arc::new(families())),
+        ];
+        // However alike, parts that are not shared make another policy each time.
+        let of_parts: [fn(&mut Policy); 7] = [
+            |it| it.context = context(),
+            |it| it.budget = Some(Arc::new(BudgetCore::new("b", Budget::None))),
+            |it| it.hedge = Some(hedging()),
+            |it| it.breaker = Some(breaker()),
+            |it| it.rate_limiter = Some(rate_limiter()),
+            |it| it.bulkhead = Some(bulkhead()),
+            |it| it.health = Some(health()),
+        ];
+        let bare = policy();
+        let changed = |change: &fn(&mut Policy)| {
+            let mut other = bare.clone();
+            change(&mut other);
+            other
+        };
+        assert!(bare.is_same(&bare.clone()));
+        for change in of_numbers.iter().chain(&of_parts) {
+            let other = changed(change);
+            assert!(other.is_same(&other.clone()), "{other:?}");
+            assert!(!bare.is_same(&other) && !other.is_same(&bare), "{other:?}");
+        }
+        for change in of_numbers {
+            assert!(changed(&change).is_same(&changed(&change)));
+        }
+        for change in of_parts {
+            assert!(!changed(&change).is_same(&changed(&change)));
+        }
+        let hedged = Policy { hedge: Some(hedging()), ..bare.clone() };
+        let shared = hedged.hedge.clone().unwrap();
+        let more = Hedging { max_hedges: 2, ..shared };
+        assert!(!hedged.is_same(&Policy { hedge: Some(more), ..bare.clone() }));
+    }
+
+    #[test]
+    fn a_success_is_told_to_none_but_breaker_and_budget_where_nothing_else_is_there() {
+        let bare = Policy { plain: false, ..policy() };
+        assert!(bare.clone().completed().plain);
+        let with: [fn(&mut Policy); 4] = [
+            |it| it.deadline = Some(Duration::from_secs(1)),
+            |it| it.hedge = Some(hedging()),
+            |it| it.families = Some(Arc::new(families())),
+            |it| it.measures = true,
+        ];
+        for change in with {
+            let mut other = bare.clone();
+            change(&mut other);
+            assert!(!other.completed().plain);
+        }
+    }
+}

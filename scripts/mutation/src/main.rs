@@ -36,7 +36,7 @@ const PACKAGES: [&str; 8] = [
 ];
 
 /// A longer test is asked only where every mutant is to be killed: who asks it about all the others waits for hours.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);

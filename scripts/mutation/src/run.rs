@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::Result;
 
 /// A mutant may loop for ever, or ask for all memory there is. A test may take ten times as long as without it, and this.
-const LONGEST: Duration = Duration::from_secs(10);
+const LONGEST: Duration = Duration::from_secs(5);
 const MEMORY: &str = "--as=6000000000";
 
 /// What the tests say of a mutant.
@@ -63,7 +63,7 @@ impl Tests {
             let alone = |command: &mut Command| {
                 command.env("MUTANT_TRACE", &trace);
             };
-            if run(executable, &[name], 6 * LONGEST, alone)? != Verdict::Lived {
+            if run(executable, &[name], 12 * LONGEST, alone)? != Verdict::Lived {
                 eprintln!("left out, fails as it is: {name} in {}", executable.file.display());
                 return Ok(());
             }
