@@ -472,6 +472,64 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::clock::Moment;
+
+    fn context() -> Arc<Context> {
+        Arc::new(Context::system())
+    }
+
+    #[test]
+    fn a_reset_makes_each_shared_part_as_it_was_and_it_is_at_rest_when_nobody_uses_it() {
+        let limiter =
+            RateLimiterCore::make("api", RateLimitConfig::new(1).per(Duration::from_secs(3_600)), context());
+        assert!(limiter.is_at_rest());
+        limiter.take_now(1).unwrap();
+        assert!(!limiter.is_at_rest());
+        Shared::reset(&limiter, None);
+        assert!(limiter.is_at_rest());
+
+        let bulkhead = BulkheadCore::make("db", BulkheadConfig::default(), context());
+        bulkhead.try_enter().unwrap();
+        assert!(!bulkhead.is_at_rest());
+        bulkhead.leave();
+        assert!(bulkhead.is_at_rest());
+        assert_eq!(bulkhead.snapshot().max_active_count, 1);
+        Shared::reset(&bulkhead, None);
+        assert_eq!(bulkhead.snapshot().max_active_count, 0);
+
+        let budget = BudgetSlot::make("b", Budget::Tokens, context());
+        let granted = || {
+            let paid = |_: &u32| budget.current().unwrap().withdraw(|| Moment::ZERO);
+            (0..1_000).take_while(paid).count()
+        };
+        assert_eq!((granted(), granted()), (100, 0));
+        Shared::reset(&budget, None);
+        assert_eq!(granted(), 100);
+        Shared::reconfigure(&budget, Budget::None);
+        assert_eq!(granted(), 1_000);
+        assert!(BudgetSlot::agree(&Budget::None, &Budget::None));
+        assert!(!BudgetSlot::agree(&Budget::Tokens, &Budget::None));
+    }
+
+    #[test]
+    fn a_name_that_nobody_has_is_answered_with_the_nearest_and_with_some_of_those_there_are() {
+        let all: Vec<String> = (0..21).map(|number| format!("operation_{number:02}")).collect();
+        let all: Vec<&'static str> = all.into_iter().map(|name| &*name.leak()).collect();
+        assert_eq!(nearest("operation_1", &all[..3]), Some("operation_01"));
+        assert_eq!(nearest("users", &all), None);
+        let longest: &'static str = "o".repeat(128).leak();
+        assert_eq!(nearest(&"o".repeat(200), &[longest]), Some(longest));
+        assert_eq!(nearest(&"o".repeat(201), &[longest]), None);
+        assert_eq!(names(&[], None), "there are none yet");
+        assert_eq!(names(&all[..2], None), "there are operation_00, operation_01");
+        assert!(names(&all[..20], None).ends_with("operation_18, operation_19"));
+        let some = names(&all, Some("operation_01"));
+        assert!(
+            some.starts_with("did you mean 'operation_01'? there are 21, among them operation_00, "),
+            "{some}"
+        );
+        assert!(some.ends_with("operation_18, operation_19"), "{some}");
+    }
 
     /// Asks for something else while it is changed, as another thread may.
     #[derive(Debug)]
