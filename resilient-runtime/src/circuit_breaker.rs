@@ -1,9 +1,9 @@
 //! A breaker in the hands of its user: state, manual control, permits.
 
-use std::error::Error;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+
+use thiserror::Error;
 
 use crate::breaker::{Breaker, BreakerConfig, BreakerSnapshot, State, Ticket};
 use crate::clock::Moment;
@@ -89,7 +89,6 @@ impl CircuitBreaker {
     /// # Errors
     ///
     /// [`ResilienceError::CircuitOpen`] or [`ResilienceError::Isolated`].
-    #[inline]
     pub fn try_acquire(&self) -> Result<Permit, ResilienceError> {
         self.acquire(|ticket| Permit { breaker: Arc::clone(&self.breaker), ticket: Some(ticket) })
     }
@@ -209,7 +208,8 @@ impl CircuitBreaker {
 }
 
 /// A change of state that makes no sense.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("circuit breaker '{breaker}' cannot go from {from} to {to}")]
 #[non_exhaustive]
 pub struct IllegalTransition {
     /// The breaker.
@@ -219,16 +219,6 @@ pub struct IllegalTransition {
     /// The state that was asked for.
     pub to: State,
 }
-
-impl fmt::Display for IllegalTransition {
-    #[inline]
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { breaker, from, to } = self;
-        write!(f, "circuit breaker '{breaker}' cannot go from {from} to {to}")
-    }
-}
-
-impl Error for IllegalTransition {}
 
 /// Leave for one call. Say how the call ended; dropping it says that nobody waited for the end, which is neutral.
 #[must_use = "say how the call ended: a dropped permit counts as abandoned"]
@@ -240,7 +230,6 @@ pub struct Permit {
 
 impl Permit {
     /// The call did its work.
-    #[inline]
     pub fn success(self) {
         self.record(Outcome::Success, None);
     }
@@ -265,7 +254,6 @@ impl Permit {
         self.record(Outcome::Failure, Some(took));
     }
 
-    #[inline]
     fn record(mut self, outcome: Outcome, took: Option<Duration>) {
         if let Some(ticket) = self.ticket.take() {
             self.breaker.record(ticket, outcome, took);

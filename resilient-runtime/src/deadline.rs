@@ -1,13 +1,12 @@
 //! The deadline of the call that is running, in the hands of the code it runs.
 
-use std::error::Error;
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
+use thiserror::Error;
 
 use crate::clock::{Clock, Moment};
 use crate::error::printable;
@@ -291,24 +290,12 @@ fn shown(text: &str) -> String {
 }
 
 /// A value of the header `grpc-timeout` that is none.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("`{value}` is no gRPC timeout: {wrong}; write 1 to 8 digits and one of H, M, S, m, u, n, as in 100m")]
 pub struct InvalidGrpcTimeout {
     value: String,
     wrong: String,
 }
-
-impl fmt::Display for InvalidGrpcTimeout {
-    #[inline]
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { value, wrong } = self;
-        write!(
-            f,
-            "`{value}` is no gRPC timeout: {wrong}; write 1 to 8 digits and one of H, M, S, m, u, n, as in 100m"
-        )
-    }
-}
-
-impl Error for InvalidGrpcTimeout {}
 
 #[cfg(test)]
 mod tests {

@@ -5,6 +5,8 @@ use std::fmt::{self, Write as _};
 use std::io;
 use std::time::Duration;
 
+use thiserror::Error;
+
 use crate::reason::TripReason;
 
 /// Why a guarded call did not give its function's own answer.
@@ -25,10 +27,11 @@ use crate::reason::TripReason;
 /// assert!(error.is_timeout());
 /// assert_eq!(error.to_string(), "'get_user' timed out after 5 s");
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ResilienceError {
     /// The breaker is open (or half-open with every probe slot taken); the function was not called.
+    #[error("circuit breaker '{name}' is open: {reason}; next attempt in {}", Span(*.retry_after))]
     CircuitOpen {
         /// The breaker.
         name: &'static str,
@@ -38,11 +41,15 @@ pub enum ResilienceError {
         reason: TripReason,
     },
     /// The breaker was forced open by hand; it stays so until somebody closes it.
+    #[error(
+        "circuit breaker '{name}' is isolated: it was forced open by hand and stays so until it is closed by hand"
+    )]
     Isolated {
         /// The breaker.
         name: &'static str,
     },
     /// One attempt took longer than `timeout`.
+    #[error("'{operation}' timed out after {}", Span(*.limit))]
     Timeout {
         /// The guarded function.
         operation: &'static str,
@@ -52,6 +59,7 @@ pub enum ResilienceError {
         elapsed: Duration,
     },
     /// The whole call, waits included, took longer than `deadline`, its own or its caller's.
+    #[error("'{operation}' passed its deadline{}", Within(*.limit))]
     DeadlineExceeded {
         /// The guarded function.
         operation: &'static str,
@@ -59,6 +67,9 @@ pub enum ResilienceError {
         limit: Option<Duration>,
     },
     /// A sync attempt found no worker thread free to run on: too many earlier ones are still stuck.
+    #[error(
+        "'{operation}' found no free worker thread: {workers} are busy with attempts that have not ended"
+    )]
     QueueTimeout {
         /// The guarded function.
         operation: &'static str,
@@ -66,6 +77,7 @@ pub enum ResilienceError {
         workers: usize,
     },
     /// The bulkhead had no room: as many calls ran as may, and no more could wait, or the wait was over.
+    #[error("bulkhead '{name}' is full: {}", Crowd { runs: *.max_concurrent, wait: *.waiting, waited: *.waited })]
     BulkheadFull {
         /// The bulkhead.
         name: &'static str,
@@ -77,6 +89,7 @@ pub enum ResilienceError {
         waited: Duration,
     },
     /// The rate limiter has no permit left, and the next one is further away than the call may wait.
+    #[error("rate limiter '{name}' has no permit left; next one in {}", Span(*.retry_after))]
     RateLimited {
         /// The rate limiter.
         name: &'static str,
@@ -84,16 +97,19 @@ pub enum ResilienceError {
         retry_after: Duration,
     },
     /// A race or a chain of operations was given none.
+    #[error("'{name}' was given no operations: give it at least one")]
     NoOperations {
         /// The policy object.
         name: &'static str,
     },
     /// An error that `chaos` put in the function's place, on purpose; it counts as a failure of the attempt.
+    #[error("'{operation}' failed on purpose: chaos injected an error")]
     Injected {
         /// The guarded function.
         operation: &'static str,
     },
     /// Every attempt failed; only with `exhausted = "wrap"`, else the last real error is returned as it is.
+    #[error("'{operation}' failed {attempts} times; last error: {}", Harmless(source))]
     RetriesExhausted {
         /// The guarded function.
         operation: &'static str,
@@ -104,63 +120,11 @@ pub enum ResilienceError {
     },
     /// An answer that `failure_if` calls a failure: the error of a call that ended without one. Only a fallback that
     /// takes the error sees it; the caller of a function without a fallback gets the answer.
+    #[error("'{operation}' answered, and `failure_if` calls the answer a failure")]
     BadAnswer {
         /// The guarded function.
         operation: &'static str,
     },
-}
-
-impl fmt::Display for ResilienceError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::CircuitOpen { name, retry_after, reason } => {
-                let next = Span(*retry_after);
-                write!(f, "circuit breaker '{name}' is open: {reason}; next attempt in {next}")
-            }
-            Self::Isolated { name } => write!(
-                f,
-                "circuit breaker '{name}' is isolated: it was forced open by hand and stays so until it is closed by hand"
-            ),
-            Self::Timeout { operation, limit, .. } => {
-                write!(f, "'{operation}' timed out after {}", Span(*limit))
-            }
-            Self::DeadlineExceeded { operation, limit } => {
-                write!(f, "'{operation}' passed its deadline{}", Within(*limit))
-            }
-            Self::QueueTimeout { operation, workers } => write!(
-                f,
-                "'{operation}' found no free worker thread: {workers} are busy with attempts that have not ended"
-            ),
-            Self::BulkheadFull { name, max_concurrent, waiting, waited } => {
-                let crowd = Crowd { runs: *max_concurrent, wait: *waiting, waited: *waited };
-                write!(f, "bulkhead '{name}' is full: {crowd}")
-            }
-            Self::RateLimited { name, retry_after } => {
-                write!(f, "rate limiter '{name}' has no permit left; next one in {}", Span(*retry_after))
-            }
-            Self::NoOperations { name } => {
-                write!(f, "'{name}' was given no operations: give it at least one")
-            }
-            Self::Injected { operation } => {
-                write!(f, "'{operation}' failed on purpose: chaos injected an error")
-            }
-            Self::RetriesExhausted { operation, attempts, source } => {
-                write!(f, "'{operation}' failed {attempts} times; last error: {}", Harmless(source))
-            }
-            Self::BadAnswer { operation } => {
-                write!(f, "'{operation}' answered, and `failure_if` calls the answer a failure")
-            }
-        }
-    }
-}
-
-impl StdError for ResilienceError {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        match self {
-            Self::RetriesExhausted { source, .. } => Some(&**source),
-            _ => None,
-        }
-    }
 }
 
 /// What a [`ResilienceError`] is, without its details.

@@ -1,7 +1,8 @@
 //! Names of breakers and services: checked once, kept for the life of the process, compared by pointer's text.
 
 use std::collections::HashSet;
-use std::fmt;
+
+use thiserror::Error;
 
 use crate::sync::Whole;
 use crate::sync::plain::{Lazy, Mutex};
@@ -10,14 +11,9 @@ use crate::sync::plain::{Lazy, Mutex};
 const LONGEST: usize = 128;
 
 /// A name that is empty, too long, or has a character that could forge a log line or a metric label.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("a name is 1 to {LONGEST} of the characters A-Z a-z 0-9 _ . : -; {}", .0)]
 pub(crate) struct InvalidName(String);
-
-impl fmt::Display for InvalidName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a name is 1 to {LONGEST} of the characters A-Z a-z 0-9 _ . : -; {}", self.0)
-    }
-}
 
 /// Says why `name` may not name a breaker or a service.
 pub(crate) fn check(name: &str) -> Result<(), InvalidName> {

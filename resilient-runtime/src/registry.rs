@@ -1,9 +1,9 @@
 //! What is shared by name in one runtime: breakers, bulkheads, rate limiters, retry budgets. State belongs to the name:
 //! whoever names it, shares it.
 
-use std::error::Error;
-use std::fmt;
 use std::sync::Arc;
+
+use thiserror::Error;
 
 use crate::breaker::{Breaker, BreakerConfig, State};
 use crate::bulkhead::{BulkheadConfig, BulkheadCore};
@@ -356,7 +356,8 @@ impl<T: Shared> Registry<T> {
 macro_rules! unknown {
     ($($(#[$doc:meta])* $error:ident = $what:literal;)+) => {$(
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq)]
+        #[derive(Clone, Debug, PartialEq, Eq, Error)]
+        #[error("no {} is named '{}'; {}", $what, .name, names(.known, *.nearest))]
         #[non_exhaustive]
         pub struct $error {
             /// The name that was asked for.
@@ -366,16 +367,6 @@ macro_rules! unknown {
             /// The one most like it.
             pub nearest: Option<&'static str>,
         }
-
-        impl fmt::Display for $error {
-            #[inline]
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                let names = names(&self.known, self.nearest);
-                write!(f, concat!("no ", $what, " is named '{}'; {}"), self.name, names)
-            }
-        }
-
-        impl Error for $error {}
 
         impl $error {
             #[inline]
@@ -401,7 +392,8 @@ unknown! {
 }
 
 /// No annotated function has that name.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{}", self.sentence())]
 #[non_exhaustive]
 pub struct UnknownOperation {
     /// The name that was asked for.
@@ -413,15 +405,6 @@ pub struct UnknownOperation {
     /// The methods of that name or path that the attribute on their `impl` block or trait leaves unguarded.
     pub skipped: Vec<Skipped>,
 }
-
-impl fmt::Display for UnknownOperation {
-    #[inline]
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.sentence())
-    }
-}
-
-impl Error for UnknownOperation {}
 
 impl UnknownOperation {
     #[inline]

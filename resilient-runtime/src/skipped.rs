@@ -1,12 +1,12 @@
 //! Methods that an attribute on their `impl` block or trait leaves as they are, with the reason: the list that the
 //! linker makes beside that of the guarded ones.
 
-use std::error::Error;
-use std::fmt;
+use thiserror::Error;
 
 /// A method that the attribute on its `impl` block or trait does not guard; it prints as a sentence that says why.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Error)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[error("`{function}` ({location}) is not guarded: {reason}")]
 #[non_exhaustive]
 pub struct Skipped {
     /// Its path in the code: `module::Type::method`.
@@ -16,16 +16,6 @@ pub struct Skipped {
     /// Why: `it returns no Result`.
     pub reason: &'static str,
 }
-
-impl fmt::Display for Skipped {
-    #[inline]
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { function, location, reason } = self;
-        write!(f, "`{function}` ({location}) is not guarded: {reason}")
-    }
-}
-
-impl Error for Skipped {}
 
 /// What the attribute wrote about such a method.
 #[derive(Debug)]

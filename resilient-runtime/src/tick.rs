@@ -63,56 +63,37 @@ fn time_may_be_paused() -> bool {
     Builder::new_current_thread().start_paused(false).may_be_paused()
 }
 
-// Where the words of the call below are the same for every processor. The crate `libc` would be a fortieth of a clean
-// build of everything, for this one call.
-#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+#[cfg(target_os = "linux")]
 mod imp {
-    use std::ffi::{c_int, c_long};
     use std::mem::MaybeUninit;
-
-    const CLOCK_MONOTONIC: c_int = 1;
-    const CLOCK_MONOTONIC_COARSE: c_int = 6;
-
-    /// `struct timespec`.
-    #[repr(C)]
-    struct Time {
-        seconds: i64,
-        nanos: c_long,
-    }
-
-    // SAFETY: the C library, which std is linked with, has it with this signature.
-    #[allow(unsafe_code, reason = "std has no such clock")]
-    unsafe extern "C" {
-        fn clock_gettime(clock: c_int, time: *mut Time) -> c_int;
-    }
 
     #[inline]
     pub(super) fn exactly() -> Option<u64> {
-        read(CLOCK_MONOTONIC)
+        read(libc::CLOCK_MONOTONIC)
     }
 
     #[inline]
     pub(super) fn last_tick() -> Option<u64> {
-        read(CLOCK_MONOTONIC_COARSE)
+        read(libc::CLOCK_MONOTONIC_COARSE)
     }
 
     #[inline]
-    fn read(clock: c_int) -> Option<u64> {
-        let mut time = MaybeUninit::<Time>::uninit();
-        // SAFETY: the call writes a whole `Time` where it is told to, which is there for it, and says 0 when it has.
+    fn read(clock: libc::clockid_t) -> Option<u64> {
+        let mut time = MaybeUninit::<libc::timespec>::uninit();
+        // SAFETY: the call writes a whole `timespec` where it is told to, which is there for it, and says 0 when it has.
         #[allow(unsafe_code, reason = "std has no such clock")]
         let time = unsafe {
-            if clock_gettime(clock, time.as_mut_ptr()) != 0 {
+            if libc::clock_gettime(clock, time.as_mut_ptr()) != 0 {
                 return None;
             }
             time.assume_init()
         };
-        let (seconds, nanos) = (u64::try_from(time.seconds).ok()?, u64::try_from(time.nanos).ok()?);
+        let (seconds, nanos) = (u64::try_from(time.tv_sec).ok()?, u64::try_from(time.tv_nsec).ok()?);
         seconds.checked_mul(1_000_000_000)?.checked_add(nanos)
     }
 }
 
-#[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
+#[cfg(not(target_os = "linux"))]
 mod imp {
     pub(super) fn exactly() -> Option<u64> {
         None
@@ -123,7 +104,7 @@ mod imp {
     }
 }
 
-#[cfg(all(test, target_os = "linux", target_pointer_width = "64"))]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
 

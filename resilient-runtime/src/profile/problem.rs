@@ -168,14 +168,12 @@ impl fmt::Display for Conflict {
 ///
 /// `Display` and `Debug` give the count, then one line for each problem and each conflict, so that
 /// `init().unwrap()` and `fn main() -> Result<(), Box<dyn Error>>` print something a person can act on.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct ConfigErrors {
     problems: Vec<Problem>,
     conflicts: Vec<Conflict>,
 }
-
-impl std::error::Error for ConfigErrors {}
 
 impl ConfigErrors {
     /// `Err` when there is anything to report. Of two problems about the same value the later one is kept: it was
