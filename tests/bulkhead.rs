@@ -338,3 +338,21 @@ fn two_threads_that_take_turns_never_miss_each_other() {
     assert_eq!(bulkhead.snapshot().accepted_calls, u64::from(2 * TURNS));
     assert_whole(&bulkhead, 1);
 }
+
+#[test]
+fn a_reset_forgets_what_was_counted_and_takes_no_slot_from_those_who_run() {
+    let bulkhead = bulkhead(1);
+    assert_eq!(bulkhead.name(), "bulkhead");
+    let running = bulkhead.try_acquire().unwrap();
+    bulkhead.try_acquire().unwrap_err();
+    let counted = || {
+        let seen = bulkhead.snapshot();
+        (seen.accepted_calls, seen.rejected_calls, seen.active_count)
+    };
+    assert_eq!(counted(), (1, 1, 1));
+    bulkhead.reset();
+    assert_eq!(counted(), (0, 0, 1));
+    bulkhead.try_acquire().unwrap_err();
+    drop(running);
+    assert!(bulkhead.try_acquire().is_ok());
+}
