@@ -169,12 +169,6 @@ impl Value for Text {
     }
 }
 
-impl ToTokens for Text {
-    fn to_tokens(&self, tokens: &mut TokenStream) {
-        self.0.to_tokens(tokens);
-    }
-}
-
 /// A length of time: seconds, `"250ms"`, or an expression.
 #[derive(Clone)]
 pub(crate) enum Length {
