@@ -231,6 +231,14 @@ fn the_first_in_the_source_owns_a_shared_breaker_whoever_is_called_first() {
     let conflicts = validate().unwrap_err();
     let conflict = conflicts.conflicts().iter().find(|conflict| conflict.name() == "corners_shared").unwrap();
     assert!(conflict.to_string().contains("failure_threshold 3 and 4"), "{conflict}");
+    assert_eq!(conflict.kind(), "circuit breaker");
+    let shown = conflict.to_string();
+    assert!(conflict.first() != conflict.second(), "{conflict}");
+    assert!(shown.contains(conflict.first()) && shown.contains(conflict.second()), "{conflict}");
+    assert!(
+        conflict.first().contains("tests/corners.rs") && conflict.second().contains("tests/corners.rs"),
+        "{conflict}"
+    );
     let name = resilient::operations().into_iter().find(|it| it.function.ends_with("::second")).unwrap().name;
     let page = explain(name).unwrap().to_string();
     assert!(page.contains("otherwise than here (failure_threshold 3 and 4)"), "{page}");

@@ -844,3 +844,16 @@ async fn the_calls_of_a_block_share_breaker_and_deadline() {
     assert_eq!(breaker("objects_block").unwrap().state(), State::Open, "{opens:?}");
     assert!(matches!(block.call(|| Answer::Ok(1)), Err(Fault::Refused(_))));
 }
+
+#[test]
+fn what_is_made_under_a_name_says_it_and_explains_itself() {
+    let scope = Scope::new();
+    let _inside = scope.enter();
+    let hedge = Hedge::new(millis(50)).with_max_hedges(3).with_name("objects_hedge").unwrap();
+    assert_eq!((hedge.name(), hedge.max_hedges()), ("objects_hedge", 3));
+    let plain = named("objects_told").build().unwrap();
+    let hedged = named("objects_told_twice").build_hedged(&hedge).unwrap();
+    assert_eq!((plain.name(), hedged.name()), ("objects_told", "objects_told_twice"));
+    // What was put together from policies has nothing to explain.
+    assert!(plain.explain().is_none() && hedged.explain().is_none());
+}
