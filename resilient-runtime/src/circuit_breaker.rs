@@ -89,6 +89,7 @@ impl CircuitBreaker {
     /// # Errors
     ///
     /// [`ResilienceError::CircuitOpen`] or [`ResilienceError::Isolated`].
+    #[inline]
     pub fn try_acquire(&self) -> Result<Permit, ResilienceError> {
         self.acquire(|ticket| Permit { breaker: Arc::clone(&self.breaker), ticket: Some(ticket) })
     }
@@ -230,6 +231,7 @@ pub struct Permit {
 
 impl Permit {
     /// The call did its work.
+    #[inline]
     pub fn success(self) {
         self.record(Outcome::Success, None);
     }
@@ -254,6 +256,7 @@ impl Permit {
         self.record(Outcome::Failure, Some(took));
     }
 
+    #[inline]
     fn record(mut self, outcome: Outcome, took: Option<Duration>) {
         if let Some(ticket) = self.ticket.take() {
             self.breaker.record(ticket, outcome, took);

@@ -31,32 +31,36 @@ use crate::timeout::{self, CrossesThreads, Timer};
 use crate::unusual::all_is_usual;
 
 /// One call of a guarded function. Dropping it, at any point, gives back whatever it holds.
+///
+/// Its order in memory is measured: in the one that the compiler chooses, flags that are read soon after they were written lie
+/// such that a healthy call takes 4.4 ns more than a plain one instead of 2.9.
 #[derive(Debug)]
+#[repr(C)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Execution {
     policy: PolicyRef,
+    ticket: Option<Ticket>,
+    place: Place,
+    timer: Timer,
+    /// [`Moment::NEVER`] when the call has all the time in the world.
+    deadline: Moment,
+    /// [`Moment::NEVER`] while nobody wants to know.
+    attempt_began: Moment,
     /// Attempts that the layers were asked for.
     asked: u32,
     /// Those of them that no layer refused: real ones.
     attempts: u32,
-    ticket: Option<Ticket>,
-    place: Place,
-    /// [`Moment::NEVER`] when the call has all the time in the world.
-    deadline: Moment,
-    /// It is the function's own, not one around the call.
-    deadline_is_own: bool,
-    /// [`Moment::NEVER`] while nobody wants to know.
-    attempt_began: Moment,
-    timer: Timer,
     /// Nothing but the breaker's and the budget's word is wanted of an attempt that succeeds.
     quick: bool,
-    stage: Stage,
+    /// The deadline is the function's own, not one around the call.
+    deadline_is_own: bool,
     /// The last attempt was cut off, whatever its result was turned into.
     timed_out: bool,
     /// The attempt under way was paid for from the retry budget.
     paid: bool,
     /// One of several attempts of a hedged call that run at the same time.
     is_lane: bool,
+    stage: Stage,
     ended: Option<StopReason>,
     #[cfg(feature = "chaos")]
     chaos: crate::chaos::Underway,
