@@ -156,7 +156,7 @@ impl Report {
                 refused.ours().alone.median,
                 kept.alone.median
             ),
-            Some(kept.alone.median <= 15.0 && allocations == 0.0),
+            Some(refused.ours().alone.median <= 15.0 && allocations == 0.0),
         );
 
         for part in [

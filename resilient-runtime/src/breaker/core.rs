@@ -145,19 +145,26 @@ impl Breaker {
         Some(Ticket { generation: Generation(generation), probe: 0 })
     }
 
-    /// [`Breaker::acquire`] where the look was not enough; `keep` puts the ticket where the caller wants it, so that a
-    /// refusal is made in its place at once.
+    /// [`Breaker::acquire`] where a look did not admit the call; `keep` puts the ticket where the caller wants it, so that
+    /// a refusal is made in its place at once.
     #[cold]
     pub(crate) fn acquire_slowly<T>(&self, keep: impl FnOnce(Ticket) -> T) -> Result<T, ResilienceError> {
-        let refusal = match self.seen_open() {
-            Some(refusal) => refusal,
-            None => match self.change(|machine, when| machine.admit(when)) {
-                Ok(ticket) => return Ok(keep(ticket)),
-                Err(refusal) => refusal,
-            },
-        };
-        self.front.counters.add(Count::Rejected);
-        Err(self.refused(refusal))
+        match self.refuse_at_a_look() {
+            Some(refused) => Err(refused),
+            None => self.ask_the_machine(keep),
+        }
+    }
+
+    /// [`Breaker::acquire_slowly`] where a look did not refuse it either.
+    #[cold]
+    pub(crate) fn ask_the_machine<T>(&self, keep: impl FnOnce(Ticket) -> T) -> Result<T, ResilienceError> {
+        self.change(|machine, when| machine.admit(when)).map(keep).map_err(|refusal| self.refused(refusal))
+    }
+
+    /// Refuses a call where that takes no more than a look.
+    #[inline]
+    pub(crate) fn refuse_at_a_look(&self) -> Option<ResilienceError> {
+        self.seen_open().map(|refusal| self.refused(refusal))
     }
 
     /// The refusal of an OPEN whose end is not near.
@@ -181,7 +188,9 @@ impl Breaker {
         Some(Refusal::Open { retry_after, reason: unpack(reason) })
     }
 
+    #[inline]
     fn refused(&self, refusal: Refusal) -> ResilienceError {
+        self.front.counters.add(Count::Rejected);
         let name = self.front.name;
         match refusal {
             Refusal::Open { retry_after, reason } => {

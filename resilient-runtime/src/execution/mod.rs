@@ -254,7 +254,13 @@ impl Execution {
         match &policy.breaker {
             Some(breaker) if ticket.is_none() && !(*is_lane && policy.breaker_per_call) => {
                 *ticket = breaker.acquire_quickly();
-                if ticket.is_some() { Ok(()) } else { breaker.acquire_slowly(|slow| *ticket = Some(slow)) }
+                if ticket.is_some() {
+                    return Ok(());
+                }
+                if let Some(refused) = breaker.refuse_at_a_look() {
+                    return Err(refused);
+                }
+                breaker.ask_the_machine(|slow| *ticket = Some(slow))
             }
             _ => Ok(()),
         }
