@@ -341,9 +341,7 @@ impl Machine {
                 } else {
                     Ok(Ticket { generation, probe: trial.begin_probe(now, lease) })
                 };
-                if lost > 0 {
-                    self.past_mut().lost_probes += lost;
-                }
+                self.past_mut().lost_probes += lost;
                 (admitted, transition)
             }
         }
@@ -411,10 +409,7 @@ impl Machine {
                         reason.filter(|_| !std::mem::replace(told, true))
                     };
                     let exceeded = [tell(failing, told_failures), tell(slow, told_slow)];
-                    let count = exceeded.iter().flatten().count() as u64;
-                    if count > 0 {
-                        self.past_mut().would_have_opened += count;
-                    }
+                    self.past_mut().would_have_opened += exceeded.iter().flatten().count() as u64;
                     return Recorded { exceeded, ..counted };
                 }
                 match failing.or(slow) {
@@ -691,6 +686,36 @@ mod tests {
         let _ = machine.set(Moment::ZERO, State::HalfOpen, None, 0.0);
         let probe = machine.admit(&Moment::ZERO).0.unwrap();
         assert!(machine.record(&Unasked, probe, Outcome::Success, None, || 0.0).counted);
+    }
+
+    #[test]
+    fn successes_are_to_spare_where_no_time_and_no_rate_can_make_one_of_them_matter() {
+        use crate::breaker::Window;
+
+        let rates = || {
+            BreakerConfig::new().failure_threshold(10).failure_rate(0.5).min_calls(4).window(Window::Count(4))
+        };
+        let spare = |config: BreakerConfig, state: State, outcomes: &[Outcome]| {
+            let mut machine = Machine::new(config.into(), Moment::ZERO);
+            let _ = machine.set(Moment::ZERO, state, None, 0.0);
+            for outcome in outcomes {
+                ended(&mut machine, *outcome);
+            }
+            machine.spare_successes() > 0
+        };
+        let (good, bad) = (Outcome::Success, Outcome::Failure);
+        assert!(spare(rates(), State::Closed, &[good, good, good, bad]));
+        assert!(
+            !spare(rates(), State::Closed, &[good, good, bad]),
+            "the next result is the first that counts"
+        );
+        assert!(!spare(rates(), State::Closed, &[good; 4]), "clean: nobody has to borrow");
+        assert!(!spare(rates(), State::MetricsOnly, &[good, good, bad, bad]), "the rate is reached");
+        let timed = rates().window(Window::Time(SECOND));
+        assert!(!spare(timed, State::Closed, &[good, good, good, bad]), "time passes");
+        let slow = rates().slow_call_rate(0.5).slow_call_duration(SECOND);
+        assert!(!spare(slow, State::Closed, &[good, good, good, bad]), "a success may be slow");
+        assert!(!spare(rates(), State::HalfOpen, &[bad]));
     }
 
     #[test]
