@@ -193,7 +193,7 @@ fn count_window(n: u32) -> Answer {
 #[circuit_breaker(name = "bench.count_flaky", failure_rate = 0.5, window = 100)]
 #[inline(never)]
 fn count_window_flaky(n: u32) -> Answer {
-    if n % 20 == 0 { Err(Fault::Own) } else { Ok(n) }
+    if n.is_multiple_of(20) { Err(Fault::Own) } else { Ok(n) }
 }
 
 #[circuit_breaker(name = "bench.time", failure_rate = 0.5, window = "30s")]
