@@ -690,8 +690,6 @@ mod tests {
 
     #[test]
     fn successes_are_to_spare_where_no_time_and_no_rate_can_make_one_of_them_matter() {
-        use crate::breaker::Window;
-
         let rates = || {
             BreakerConfig::new().failure_threshold(10).failure_rate(0.5).min_calls(4).window(Window::Count(4))
         };
