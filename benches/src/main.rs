@@ -58,7 +58,11 @@ fn check() -> ExitCode {
         before.is_some_and(|before| now.instructions < before.instructions)
     };
     let fewer = counts.iter().filter(least).count();
-    println!("{} paths counted, {fewer} take fewer instructions than recorded", counts.len());
+    println!("instructions: {} paths counted, {fewer} take fewer than recorded", counts.len());
+    for name in ["sync breaker, small", "async full, small", "sync refused", "async full, pending once"] {
+        let count = counts.iter().find(|count| count.path == name).expect("the name of a path");
+        println!("{name}: {:.0} instructions, {} allocations", count.instructions, count.allocations);
+    }
     for complaint in &complaints {
         eprintln!("{complaint}");
     }
