@@ -72,6 +72,24 @@ impl When for Moment {
     }
 }
 
+/// For tests: a moment when the last tick was so many nanoseconds ago.
+#[cfg(test)]
+pub(crate) struct Late {
+    pub(crate) exactly: Moment,
+    pub(crate) by: u64,
+}
+
+#[cfg(test)]
+impl When for Late {
+    fn exactly(&self) -> Moment {
+        self.exactly
+    }
+
+    fn lately(&self) -> Moment {
+        Moment(self.exactly.0.saturating_sub(self.by))
+    }
+}
+
 /// One event's time; see [`Clock::reading`].
 pub(crate) struct Reading<'c> {
     clock: &'c Clock,

@@ -586,6 +586,7 @@ impl Trial {
 mod tests {
     use super::super::config::Window;
     use super::*;
+    use crate::clock::Late;
 
     fn ended(machine: &mut Machine, outcome: Outcome) {
         let ticket = machine.admit(&Moment::ZERO).0.expect("admitted");
@@ -614,21 +615,11 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// The last tick was a while ago.
-    struct Late(u64);
+    /// How long ago the last tick was.
+    const BY: u64 = 4;
 
-    impl Late {
-        const BY: u64 = 4;
-    }
-
-    impl When for Late {
-        fn exactly(&self) -> Moment {
-            Moment::from_nanos(self.0)
-        }
-
-        fn lately(&self) -> Moment {
-            Moment::from_nanos(self.0 - Self::BY)
-        }
+    fn late(exactly: u64) -> Late {
+        Late { exactly: Moment::from_nanos(exactly), by: BY }
     }
 
     /// Nobody may ask.
@@ -648,30 +639,30 @@ mod tests {
     fn what_begins_or_ends_a_state_is_exact_and_the_last_tick_will_do_for_the_rest() {
         let config = BreakerConfig::new().failure_threshold(2).recovery_timeout(SECOND).success_threshold(1);
         let mut machine = Machine::new(config.into(), Moment::ZERO);
-        let ticket = machine.admit(&Late(10)).0.unwrap();
-        machine.record(&Late(10), ticket, Outcome::Failure, None, || 0.0);
-        assert_eq!(machine.tally().last_failure, Some(Moment::from_nanos(10 - Late::BY)));
-        machine.record(&Late(20), ticket, Outcome::Failure, None, || 0.0);
+        let ticket = machine.admit(&late(10)).0.unwrap();
+        machine.record(&late(10), ticket, Outcome::Failure, None, || 0.0);
+        assert_eq!(machine.tally().last_failure, Some(Moment::from_nanos(10 - BY)));
+        machine.record(&late(20), ticket, Outcome::Failure, None, || 0.0);
         let until = Moment::from_nanos(20).saturating_add(SECOND);
         assert_eq!(machine.open_until().map(|(until, _)| until), Some(until));
-        assert!(machine.admit(&Late(until.as_nanos() - 1)).0.is_err());
-        let ticket = machine.admit(&Late(until.as_nanos())).0.unwrap();
-        let closes = Late(until.as_nanos() + 7);
+        assert!(machine.admit(&late(until.as_nanos() - 1)).0.is_err());
+        let ticket = machine.admit(&late(until.as_nanos())).0.unwrap();
+        let closes = late(until.as_nanos() + 7);
         machine.record(&closes, ticket, Outcome::Success, None, || 0.0);
         assert_eq!(machine.times(closes.exactly())[2], Duration::from_nanos(7));
     }
 
     #[test]
     fn only_a_long_lease_begins_with_the_last_tick_and_only_while_a_place_is_free() {
-        for (lease, early) in [(SECOND, Late::BY), (Duration::from_nanos(999_999_999), 0)] {
+        for (lease, early) in [(SECOND, BY), (Duration::from_nanos(999_999_999), 0)] {
             let config = BreakerConfig::new().probe_lease(lease).half_open_max_calls(2);
             let mut machine = Machine::new(config.into(), Moment::ZERO);
             let _ = machine.set(Moment::ZERO, State::HalfOpen, None, 0.0);
             let ends = Moment::from_nanos(100 - early).saturating_add(lease);
-            assert!([(); 2].iter().all(|()| machine.admit(&Late(100)).0.is_ok()));
+            assert!([(); 2].iter().all(|()| machine.admit(&late(100)).0.is_ok()));
             assert_eq!(machine.probes_under_way(Moment::ZERO), (2, Some(ends)));
-            assert!(machine.admit(&Late(ends.as_nanos() - 1)).0.is_err());
-            assert!(machine.admit(&Late(ends.as_nanos())).0.is_ok());
+            assert!(machine.admit(&late(ends.as_nanos() - 1)).0.is_err());
+            assert!(machine.admit(&late(ends.as_nanos())).0.is_ok());
         }
     }
 

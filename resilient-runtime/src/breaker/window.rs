@@ -184,7 +184,7 @@ impl Results {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Moment;
+    use crate::clock::{Late, Moment};
 
     const OK: Sample = Sample { failed: false, slow: false, abandoned: false };
     const BAD: Sample = Sample { failed: true, slow: false, abandoned: false };
@@ -219,25 +219,12 @@ mod tests {
         assert!(!window.is_saturated(), "time passes");
     }
 
-    /// The last tick was a while ago.
-    struct Late(Moment);
-
-    impl When for Late {
-        fn exactly(&self) -> Moment {
-            self.0
-        }
-
-        fn lately(&self) -> Moment {
-            Moment::from_nanos(self.0.as_nanos() - 1)
-        }
-    }
-
     #[test]
     fn buckets_of_a_second_or_more_go_by_the_last_tick() {
         for (span, failures) in [(10_000, 1), (9_990, 0)] {
             let mut window = Results::new(Window::Time(Duration::from_millis(span)));
             window.push(&at(0), BAD);
-            assert_eq!(window.totals(&Late(at(span))).failures, failures);
+            assert_eq!(window.totals(&Late { exactly: at(span), by: 1 }).failures, failures);
             assert_eq!(window.totals(&at(span)).failures, 0);
         }
     }
