@@ -1,6 +1,9 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "clients")]
+#[doc(inline)]
+pub use resilient_clients::{Address, InvalidAddress};
 #[doc(inline)]
 pub use resilient_macros::{
     api_resilient, bulkhead, cache_resilient, circuit_breaker, database_resilient, fallback, file_resilient,
@@ -28,6 +31,9 @@ pub use resilient_runtime::{
     keyed_breaker, keyed_breakers, operations, rate_limiter, reload, reset_resilience_state,
     resilience_health, resilient_context, service_health, skipped, subscribe, testing, validate,
 };
+#[cfg(feature = "checks")]
+#[doc(inline)]
+pub use resilient_runtime::{CheckReport, HealthCheck, check_health, register_health_check};
 #[cfg(feature = "reload")]
 #[doc(inline)]
 pub use resilient_runtime::{Watch, watch};

@@ -68,6 +68,8 @@ pub use deadline::{Deadline, InvalidGrpcTimeout, WithDeadline};
 pub use error::{ErrorKind, ResilienceError};
 pub use event::{Event, EventKind, Subscription};
 pub use fallback_chain::{AsyncFallbackChain, FallbackChain};
+#[cfg(feature = "checks")]
+pub use health::{CheckReport, HealthCheck, check_health, register_health_check};
 pub use health::{
     HealthConfig, HealthStatus, KeyedBreakers, ResilienceHealth, ServiceHealth, ServiceMetrics,
     ServiceStatistics, ServiceThresholds, WorkerThreads,

@@ -1,9 +1,15 @@
 //! The state of everything, for people and monitoring.
 
+#[cfg(feature = "checks")]
+mod checks;
 mod service;
 
 use std::collections::BTreeMap;
 
+#[cfg(feature = "checks")]
+pub(crate) use checks::Checks;
+#[cfg(feature = "checks")]
+pub use checks::{CheckReport, HealthCheck, check_health, register_health_check};
 pub use service::{
     HealthConfig, HealthStatus, ServiceHealth, ServiceMetrics, ServiceStatistics, ServiceThresholds,
 };

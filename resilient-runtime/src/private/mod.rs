@@ -17,6 +17,8 @@ pub use crate::health::HealthConfig;
 pub use crate::outcome::Verdict;
 pub use crate::profile::OFF;
 pub use crate::profile::Settings;
+#[cfg(feature = "checks")]
+pub use crate::profile::Text;
 pub use crate::retry::{Backoff, Budget, Jitter};
 pub use crate::site::{Listed, Site, Spec};
 pub use crate::skipped::Unguarded;
@@ -41,6 +43,12 @@ macro_rules! __resilient_streams {
     ($($guarded:tt)*) => {
         ::core::compile_error!("a function that returns a stream needs the feature `stream`: `resilient = { version = \"..\", features = [\"stream\"] }`")
     };
+}
+
+/// What the variable `PREFIX_<NAME>` says to a client or a page: an address, a token.
+#[cfg(feature = "checks")]
+pub fn text(name: &str) -> Option<Text> {
+    crate::runtime::Runtime::with_current(|runtime| runtime.text(name))
 }
 
 /// A return type that can say that the library refused.

@@ -17,6 +17,18 @@ use crate::chaos::Variables as Chaos;
 pub(crate) const PREFIX: &str = "PYNOMALY";
 const PREFIX_VARIABLE: &str = "RESILIENT_ENV_PREFIX";
 const ENABLED: &str = "RESILIENCE_ENABLED";
+/// What the clients and the pages about them are told: addresses and secrets, which only they can read.
+const TEXTS: [&str; 9] = [
+    "DATABASE_URL",
+    "HTTP_BASE_URL",
+    "REDIS_URL",
+    "RESILIENCE_TOKEN",
+    "S3_ACCESS_KEY_ID",
+    "S3_ENDPOINT",
+    "S3_REGION",
+    "S3_SECRET_ACCESS_KEY",
+    "S3_SESSION_TOKEN",
+];
 /// `MAX_RETRIES`, the other way to write [`MAX_ATTEMPTS`].
 const MAX_RETRIES: &str = "MAX_RETRIES";
 const MAX_ATTEMPTS: &str = "max_attempts";
@@ -183,6 +195,22 @@ impl Said {
     }
 }
 
+/// What a variable says that nobody reads here. It may be a secret, so `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(not(feature = "checks"), expect(unreachable_pub, reason = "clients only ask with the feature"))]
+pub struct Text {
+    /// The variable, as it was spelt.
+    pub variable: String,
+    /// Not empty.
+    pub value: String,
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Text").field("variable", &self.variable).finish_non_exhaustive()
+    }
+}
+
 /// The environment, understood.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Parsed {
@@ -192,6 +220,7 @@ pub(crate) struct Parsed {
     pub(super) enabled: Option<(bool, String)>,
     kinds: ByName<String, Said>,
     operations: ByName<String, Said>,
+    texts: ByName<&'static str, Text>,
     /// Some variable is about one operation, known or not: another name may be what it means.
     pub(crate) names_operations: bool,
     #[cfg(feature = "chaos")]
@@ -220,6 +249,12 @@ impl Parsed {
 
     pub(super) fn operation(&self, operation: &str) -> Option<&Said> {
         self.operations.get(&name_in_variables(operation))
+    }
+
+    /// What `PREFIX_<NAME>` says, one of [`TEXTS`].
+    #[cfg(any(feature = "checks", test))]
+    pub(crate) fn text(&self, name: &str) -> Option<&Text> {
+        self.texts.get(name)
     }
 }
 
@@ -310,9 +345,8 @@ impl Known<'_> {
             .kinds
             .iter()
             .flat_map(|kind| self.endings.iter().map(move |(ending, _)| format!("{kind}_{ending}")))
-            .chain([ENABLED.to_owned()])
             .collect();
-        let names = names.iter().map(String::as_str);
+        let names = names.iter().map(String::as_str).chain([ENABLED]).chain(TEXTS);
         #[cfg(feature = "chaos")]
         let names = names.chain(Chaos::NAMES);
         nearest(rest, names)
@@ -351,6 +385,15 @@ pub(super) fn parse(pairs: &[Pair], prefix: &str, profiles: &Profiles, operation
                     parsed.problems.push(
                         Problem::refused(&pair.name, &refused).used("using true, the built-in default"),
                     );
+                }
+            }
+            continue;
+        }
+        if let Some(name) = TEXTS.into_iter().find(|name| *name == rest) {
+            match pair.value.as_deref().map_or_else(not_text, not_empty) {
+                Ok(value) => parsed.texts.insert(name, Text { variable: pair.name.clone(), value }),
+                Err(refused) => {
+                    parsed.problems.push(Problem::refused(&pair.name, &refused).used("it is ignored"));
                 }
             }
             continue;
@@ -399,6 +442,12 @@ pub(super) fn parse(pairs: &[Pair], prefix: &str, profiles: &Profiles, operation
 
 fn not_text<T>() -> Result<T, Refused> {
     Err(Refused { wrong: "is not UTF-8", allowed: "plain text", shown: None })
+}
+
+fn not_empty(text: &str) -> Result<String, Refused> {
+    let text = text.trim();
+    let empty = || Refused { wrong: "is empty", allowed: "a value, or no such variable", shown: None };
+    if text.is_empty() { Err(empty()) } else { Ok(text.to_owned()) }
 }
 
 /// The variables that are ours, once each, named without the prefix and in upper case.
@@ -879,6 +928,29 @@ mod tests {
         assert_eq!(errors.problems().len(), 38 + 4);
         let text = format!("{debug} {errors} {errors:?} {}", serde_json::to_string(&errors).unwrap());
         assert!(!text.contains("hunter2") && !text.contains("postgres"), "{text}");
+    }
+
+    #[test]
+    fn addresses_and_tokens_are_kept_as_they_are_and_never_shown() {
+        let parsed = environment(&[
+            ("pynomaly_database_url", " postgres://admin:hunter2@db/prod "),
+            ("PYNOMALY_RESILIENCE_TOKEN", "hunter2"),
+        ]);
+        assert_eq!(parsed.problems, []);
+        let url = parsed.text("DATABASE_URL").unwrap();
+        assert_eq!(
+            (&*url.variable, &*url.value),
+            ("pynomaly_database_url", "postgres://admin:hunter2@db/prod")
+        );
+        assert!(parsed.text("REDIS_URL").is_none());
+        assert!(!format!("{parsed:?}").contains("hunter2"));
+        assert_eq!(
+            only_problem(&[("PYNOMALY_REDIS_URL", " ")]),
+            "PYNOMALY_REDIS_URL: the value is empty; write a value, or no such variable; it is ignored"
+        );
+        assert!(
+            only_problem(&[("PYNOMALY_DATABASE_URI", "x")]).contains("did you mean PYNOMALY_DATABASE_URL")
+        );
     }
 
     #[test]

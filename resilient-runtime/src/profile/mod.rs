@@ -35,6 +35,8 @@ pub use settings::{
 pub(crate) use defaults::Profiles;
 #[cfg(feature = "chaos")]
 pub(crate) use defaults::name_in_variables;
+#[cfg(feature = "checks")]
+pub use env::Text;
 #[cfg(feature = "chaos")]
 pub(crate) use env::nearest;
 pub(crate) use env::{Environment, Parsed};

@@ -26,6 +26,8 @@ use crate::policy::{Families, Hedging, Policy};
 use crate::policy_ref::PolicyRef;
 #[cfg(feature = "reload")]
 use crate::profile::SettingsFile;
+#[cfg(feature = "checks")]
+use crate::profile::Text;
 use crate::profile::{ConfigErrors, Explanation, Problem, Request, Resolved, Subject, check, resolve};
 use crate::rate_limit::RateLimiterCore;
 use crate::registry::{BudgetSlot, Registry, Shared};
@@ -71,6 +73,8 @@ struct Inner {
     budgets: Registry<BudgetSlot>,
     latencies: Mutex<ByName<&'static str, Arc<Latency>>>,
     services: Mutex<ByName<&'static str, ServiceHealth>>,
+    #[cfg(feature = "checks")]
+    checks: crate::health::Checks,
     origins: Mutex<Origins>,
     policies: Mutex<Policies>,
     /// Changes, under the lock of `policies`, whenever what they are made from does. One that was begun before is not
@@ -99,6 +103,8 @@ impl Runtime {
             budgets: Registry::default(),
             latencies: Mutex::default(),
             services: Mutex::default(),
+            #[cfg(feature = "checks")]
+            checks: crate::health::Checks::default(),
             origins: Mutex::new(origins),
             policies: Mutex::default(),
             epoch: AtomicU64::new(0),
@@ -345,6 +351,11 @@ impl Runtime {
         self.0.services.lock().whole().iter().map(|(_, service)| service.clone()).collect()
     }
 
+    #[cfg(feature = "checks")]
+    pub(crate) fn checks(&self) -> &crate::health::Checks {
+        &self.0.checks
+    }
+
     /// The breaker of that name, made now if an annotated function names it and was not called yet.
     #[inline]
     pub(crate) fn breaker(&self, name: &str) -> Option<Arc<Breaker>> {
@@ -531,6 +542,12 @@ impl Runtime {
         #[cfg(feature = "chaos")]
         self.adopt_chaos(&self.understood());
         Ok(())
+    }
+
+    /// What `PREFIX_<NAME>` says to a client.
+    #[cfg(feature = "checks")]
+    pub(crate) fn text(&self, name: &str) -> Option<Text> {
+        self.understood().environment.text(name).cloned()
     }
 
     /// What the next [`Runtime::try_configure`] finds in a scope's environment.
