@@ -48,3 +48,37 @@ bool wrap_barrier(void *barrier) {
     __tsan_acquire(barrier);
     return leads;
 }
+
+/* A thread of a scope says that it has ended; which word of the scope's counts, whoever waits for it knows. */
+REAL(void, real_thread_ended, THREAD_ENDED, char *, bool)
+WRAP(void, wrap_thread_ended, THREAD_ENDED, char *, bool)
+void wrap_thread_ended(char *scope, bool panicked) {
+    for (int word = 0; word < 3; word++) __tsan_release(scope + 8 * word);
+    real_thread_ended(scope, panicked);
+}
+
+/* Who makes a value once: its work has to be told before anybody can see that it is made, so in the closure's place comes
+   one that runs it and then tells. A closure's table is: drop, size, alignment, call once, call. */
+REAL(void, real_once, ONCE_CALL, void *, bool, void *, void **)
+WRAP(void, wrap_once, ONCE_CALL, void *, bool, void *, void **)
+struct told {
+    void *once, *closure, **table;
+};
+static void run_and_tell(struct told *told, void *state) {
+    ((void (*)(void *, void *))told->table[4])(told->closure, state);
+    __tsan_release(told->once);
+}
+void wrap_once(void *once, bool ignores_poison, void *closure, void **table) {
+    void *telling[] = {0, (void *)sizeof(struct told), (void *)sizeof(void *), run_and_tell, run_and_tell};
+    struct told told = {once, closure, table};
+    real_once(once, ignores_poison, &told, telling);
+    __tsan_acquire(once);
+}
+
+/* The last owner of an `Arc` learns of the others' work by a fence, which is not seen. Here the counting down itself tells it. */
+#define ACQUIRE_RELEASE 4
+#define RELEASE 3
+extern uint64_t __real___tsan_atomic64_fetch_sub(volatile uint64_t *, uint64_t, int);
+uint64_t __wrap___tsan_atomic64_fetch_sub(volatile uint64_t *word, uint64_t less, int order) {
+    return __real___tsan_atomic64_fetch_sub(word, less, order == RELEASE ? ACQUIRE_RELEASE : order);
+}

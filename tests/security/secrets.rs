@@ -142,7 +142,9 @@ fn s16_a_value_of_the_environment_that_cannot_be_used_is_never_repeated() {
         let scope = scope.build();
         let _inside = scope.enter();
         let errors = validate().unwrap_err();
-        for name in names.iter().filter(|name| name.starts_with("PYNOMALY_")) {
+        // An address of a database may be anything; the client that reads it hides what is secret in it.
+        let unusable = |name: &&String| name.starts_with("PYNOMALY_") && *name != "PYNOMALY_DATABASE_URL";
+        for name in names.iter().filter(unusable) {
             assert!(errors.to_string().contains(name.as_str()), "{name} is not named in {errors}");
         }
         assert_eq!(database("no", false), Err(Fault::Telling("no".to_owned())), "the built-in values serve");
