@@ -14,6 +14,9 @@ pub use resilient_runtime::__private;
 #[cfg(feature = "chaos")]
 #[doc(inline)]
 pub use resilient_runtime::chaos;
+#[cfg(feature = "metrics")]
+#[doc(inline)]
+pub use resilient_runtime::metrics;
 #[doc(inline)]
 pub use resilient_runtime::{
     Algorithm, AnyResult, AsyncFallbackChain, Backoff, BreakerConfig, BreakerSnapshot, Budget, Builder,

@@ -83,7 +83,7 @@ fn told(scope: &Scope) -> Vec<String> {
         EventKind::AttemptTimedOut { attempt, limit } => format!("{attempt} timed out {limit:?}"),
         EventKind::RetryScheduled { attempt, delay } => format!("{attempt} again in {delay:?}"),
         EventKind::Refused { kind, retry_after } => format!("refused {kind} {retry_after:?}"),
-        EventKind::Finished { attempts, reason } => format!("finished {attempts} {reason}"),
+        EventKind::Finished { attempts, reason, .. } => format!("finished {attempts} {reason}"),
         EventKind::FallbackUsed => "fallback".to_owned(),
         EventKind::Transition { breaker, from, to, reason, snapshot } => {
             assert_eq!((snapshot.name, snapshot.state), (*breaker, *to), "the snapshot is of just after");
@@ -303,7 +303,7 @@ fn each_call_says_exactly_once_how_it_ended() {
             .events()
             .into_iter()
             .filter_map(|event| match event.kind {
-                EventKind::Finished { attempts, reason } => Some((attempts, reason)),
+                EventKind::Finished { attempts, reason, .. } => Some((attempts, reason)),
                 _ => None,
             })
             .collect();

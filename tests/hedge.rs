@@ -112,7 +112,7 @@ fn told(scope: &Scope) -> Vec<String> {
 
 fn finished(scope: &Scope) -> Vec<(u32, StopReason)> {
     let finished = |event: resilient::Event| match event.kind {
-        EventKind::Finished { attempts, reason } => Some((attempts, reason)),
+        EventKind::Finished { attempts, reason, .. } => Some((attempts, reason)),
         _ => None,
     };
     scope.events().into_iter().filter_map(finished).collect()

@@ -41,7 +41,7 @@ fn fill(name: &str) -> Vec<BulkheadPermit> {
 
 fn finished(scope: &Scope) -> Vec<(u32, StopReason)> {
     let finished = |event: resilient::Event| match event.kind {
-        EventKind::Finished { attempts, reason } => Some((attempts, reason)),
+        EventKind::Finished { attempts, reason, .. } => Some((attempts, reason)),
         _ => None,
     };
     scope.events().into_iter().filter_map(finished).collect()

@@ -176,8 +176,8 @@ fn describe(kind: &EventKind) -> Option<(Mark, String)> {
         }
         // These say nothing that the line before did not say.
         EventKind::Finished { reason: StopReason::Success | StopReason::Refused, .. }
-        | EventKind::Finished { reason: StopReason::Attempts, attempts: 1 } => return None,
-        EventKind::Finished { reason: StopReason::Attempts, attempts } => {
+        | EventKind::Finished { reason: StopReason::Attempts, attempts: 1, .. } => return None,
+        EventKind::Finished { reason: StopReason::Attempts, attempts, .. } => {
             (Mark("■", red), format!("given up after {attempts} attempts"))
         }
         EventKind::Finished { reason, .. } => (Mark("■", red), format!("given up: {reason}")),

@@ -144,7 +144,7 @@ impl Tour {
     /// How many attempts the last call of `operation` took, and why there was no further one.
     pub(crate) fn ended(&self, operation: &str) -> Option<(u32, StopReason)> {
         self.last(|event| match event.kind {
-            EventKind::Finished { attempts, reason } if event.operation == operation => {
+            EventKind::Finished { attempts, reason, .. } if event.operation == operation => {
                 Some((attempts, reason))
             }
             _ => None,

@@ -91,6 +91,10 @@ pub enum EventKind {
         attempts: u32,
         /// Why there was no further one.
         reason: StopReason,
+        /// Its error was the caller's own fault ([`Class::Caller`]), and no failure of what it asked.
+        ignored: bool,
+        /// How long it took, waits included. Needs the feature `metrics`, and somebody who listened when it began.
+        took: Option<Duration>,
     },
     /// The fallback answers in the function's place.
     FallbackUsed,
@@ -191,8 +195,10 @@ impl fmt::Display for EventKind {
                     None => Ok(()),
                 }
             }
-            Self::Finished { attempts: 1, reason } => write!(f, "finished after 1 attempt: {reason}"),
-            Self::Finished { attempts, reason } => write!(f, "finished after {attempts} attempts: {reason}"),
+            Self::Finished { attempts: 1, reason, .. } => write!(f, "finished after 1 attempt: {reason}"),
+            Self::Finished { attempts, reason, .. } => {
+                write!(f, "finished after {attempts} attempts: {reason}")
+            }
             Self::FallbackUsed => f.write_str("the fallback answers"),
             Self::Transition { breaker, from, to, reason, .. } => {
                 write!(f, "circuit breaker '{breaker}' {from} -> {to}: {reason}")

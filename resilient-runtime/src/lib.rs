@@ -92,5 +92,7 @@ pub use registry::{UnknownBreaker, UnknownBulkhead, UnknownOperation, UnknownRat
 pub use retry::{Backoff, Budget, Jitter};
 pub use retry_budget::RetryBudget;
 pub use skipped::{Skipped, skipped};
+#[cfg(feature = "metrics")]
+pub use telemetry::metrics;
 #[cfg(feature = "reload")]
 pub use watch::{Watch, watch};

@@ -83,6 +83,23 @@ pub enum TripReason {
     Reset,
 }
 
+impl TripReason {
+    /// The reason as metrics spell it, without its figures.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ConsecutiveFailures(_) => "consecutive_failures",
+            Self::FailureRate { .. } => "failure_rate",
+            Self::SlowCallRate { .. } => "slow_call_rate",
+            Self::Abandoned(_) => "abandoned",
+            Self::ProbeFailed => "probe_failed",
+            Self::Recovered => "recovered",
+            Self::RecoveryTimeout => "recovery_timeout",
+            Self::Manual => "manual",
+            Self::Reset => "reset",
+        }
+    }
+}
+
 impl fmt::Display for TripReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {

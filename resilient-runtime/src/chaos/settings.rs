@@ -210,6 +210,18 @@ pub enum Fault {
     Panic,
 }
 
+#[cfg(feature = "metrics")]
+impl Fault {
+    /// The fault as metrics spell it, without its length.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Latency(_) => "latency",
+            Self::Error => "error",
+            Self::Panic => "panic",
+        }
+    }
+}
+
 impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

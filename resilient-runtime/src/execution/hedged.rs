@@ -115,7 +115,7 @@ impl Execution {
     pub fn settle_hedged(&mut self, Concluded { end, took, .. }: Concluded) -> bool {
         if let End::Succeeded = end {
             self.return_ticket(Outcome::Success, took);
-            self.end(StopReason::Success);
+            self.end(StopReason::Success, false);
             return true;
         }
         self.go_on(end, took)

@@ -62,6 +62,9 @@ pub struct Execution {
     is_lane: bool,
     stage: Stage,
     ended: Option<StopReason>,
+    /// [`Moment::NEVER`] while nobody wants to know.
+    #[cfg(feature = "metrics")]
+    began: Moment,
     #[cfg(feature = "chaos")]
     chaos: crate::chaos::Underway,
 }
@@ -202,7 +205,13 @@ impl Execution {
             None if around == Moment::NEVER => (Moment::NEVER, false),
             own => Self::begin_deadline(&policy, own, around),
         };
-        Self::new(policy, deadline, deadline_is_own)
+        #[cfg(feature = "metrics")]
+        let began = if policy.context.events.heard() { policy.context.clock.now() } else { Moment::NEVER };
+        #[allow(unused_mut, reason = "what is built in decides")]
+        let mut call = Self::new(policy, deadline, deadline_is_own);
+        #[cfg(feature = "metrics")]
+        (call.began = began);
+        call
     }
 
     #[cfg_attr(not(debug_assertions), inline(always))]
@@ -223,6 +232,8 @@ impl Execution {
             paid: false,
             is_lane: false,
             ended: None,
+            #[cfg(feature = "metrics")]
+            began: Moment::NEVER,
             #[cfg(feature = "chaos")]
             chaos: crate::chaos::Underway::default(),
         }
@@ -452,7 +463,7 @@ impl Execution {
         self.return_ticket(Outcome::Success, took);
         self.sample(took, true);
         if heard && !self.is_lane {
-            self.tell(|| EventKind::Finished { attempts: attempt, reason: StopReason::Success });
+            self.tell_finished(StopReason::Success, false);
         }
     }
 
@@ -508,6 +519,7 @@ impl Execution {
 
     /// Whether the call has ended; otherwise the wait before another attempt is known now.
     fn go_on(&mut self, end: End, took: Option<Duration>) -> bool {
+        let ignored = matches!(end, End::Failed(verdict) if verdict.outcome() == Outcome::Ignored);
         let (outcome, next) = match end {
             End::Succeeded => return true,
             End::Failed(verdict) => {
@@ -531,7 +543,7 @@ impl Execution {
             Ok(delay) => self.try_again_after(delay),
             Err(reason) => {
                 self.return_ticket(outcome, took);
-                self.end(reason);
+                self.end(reason, ignored);
             }
         }
         self.ended.is_some()
@@ -608,11 +620,19 @@ impl Execution {
         self.tell(|| EventKind::RetryScheduled { attempt: self.attempts, delay });
     }
 
-    fn end(&mut self, reason: StopReason) {
+    fn end(&mut self, reason: StopReason, ignored: bool) {
         self.ended = Some(reason);
         if !self.is_lane {
-            self.tell(|| EventKind::Finished { attempts: self.attempts, reason });
+            self.tell_finished(reason, ignored);
         }
+    }
+
+    fn tell_finished(&self, reason: StopReason, ignored: bool) {
+        #[cfg(feature = "metrics")]
+        let took = || (self.began != Moment::NEVER).then(|| self.now().since(self.began));
+        #[cfg(not(feature = "metrics"))]
+        let took = || None;
+        self.tell(|| EventKind::Finished { attempts: self.attempts, reason, ignored, took: took() });
     }
 
     #[inline(never)]
@@ -664,7 +684,7 @@ impl Execution {
         if outcome == Outcome::Failure {
             self.sample(took, false);
         }
-        self.end(reason);
+        self.end(reason, false);
     }
 }
 

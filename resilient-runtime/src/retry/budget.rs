@@ -169,6 +169,21 @@ impl BudgetCore {
         }
     }
 
+    /// How many tokens there can be; a ratio and an endless one have no such number.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn capacity(&self) -> Option<u32> {
+        match &self.purse {
+            Purse::Tokens { capacity, .. } => Some(*capacity),
+            Purse::Endless | Purse::Recent(_) => None,
+        }
+    }
+
+    /// It never ends.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn is_endless(&self) -> bool {
+        matches!(self.purse, Purse::Endless)
+    }
+
     /// The tokens that are left; of a ratio, the retries.
     pub(crate) fn available(&self, now: impl FnOnce() -> Moment) -> u32 {
         match &self.purse {

@@ -32,6 +32,8 @@ use crate::profile::{ConfigErrors, Explanation, Problem, Request, Resolved, Subj
 use crate::rate_limit::RateLimiterCore;
 use crate::registry::{BudgetSlot, Registry, Shared};
 use crate::retry::Budget;
+#[cfg(feature = "metrics")]
+use crate::retry::BudgetCore;
 use crate::site::{Asking, Site, sites};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, Whole, plain};
@@ -60,6 +62,18 @@ pub(crate) fn scopes_are_active() -> bool {
 /// A cheap handle on one runtime.
 #[derive(Clone, Debug)]
 pub(crate) struct Runtime(Arc<Inner>);
+
+/// See [`Runtime::downgrade`].
+#[cfg(feature = "metrics")]
+#[derive(Debug)]
+pub(crate) struct WeakRuntime(std::sync::Weak<Inner>);
+
+#[cfg(feature = "metrics")]
+impl WeakRuntime {
+    pub(crate) fn upgrade(&self) -> Option<Runtime> {
+        self.0.upgrade().map(Runtime)
+    }
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -388,6 +402,24 @@ impl Runtime {
     #[inline]
     pub(crate) fn rate_limiters(&self) -> Vec<Arc<RateLimiterCore>> {
         self.all(&self.0.rate_limiters, &RATE_LIMITERS).into_iter().map(|(_, limiter)| limiter).collect()
+    }
+
+    /// Every retry budget, as [`Runtime::breakers`].
+    #[cfg(feature = "metrics")]
+    pub(crate) fn budgets(&self) -> Vec<Arc<BudgetCore>> {
+        self.all(&self.0.budgets, &BUDGETS).iter().filter_map(|(_, slot)| slot.current()).collect()
+    }
+
+    /// Whether breakers of that name are kept by key.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn keeps_by_key(&self, breaker: &str) -> bool {
+        self.0.keyed_breakers.get(breaker).is_some()
+    }
+
+    /// For what this runtime owns: it shall not own it in turn.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn downgrade(&self) -> WeakRuntime {
+        WeakRuntime(Arc::downgrade(&self.0))
     }
 
     /// The breakers of that name, one per key.

@@ -55,7 +55,7 @@ pub(crate) fn emit(event: &Event) {
             let (kind, retry_after) = (kind.as_str(), retry_after.map(seconds));
             event!(target: TARGET, Level::WARN, operation, kind, retry_after, "call refused");
         }
-        EventKind::Finished { attempts, reason } => {
+        EventKind::Finished { attempts, reason, .. } => {
             let text = reason.as_str();
             match reason {
                 StopReason::Success | StopReason::Cancelled => {
