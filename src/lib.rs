@@ -1,9 +1,17 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+/// The crate `http`, whose methods, headers and statuses the HTTP client and the layer speak.
+#[cfg(feature = "http")]
+pub use resilient_clients::http_types as http;
 #[cfg(feature = "clients")]
 #[doc(inline)]
 pub use resilient_clients::{Address, InvalidAddress};
+#[cfg(feature = "http")]
+#[doc(inline)]
+pub use resilient_clients::{
+    BlockingHttpClient, HttpClient, HttpClientBuilder, HttpError, HttpRequest, HttpResponse, http_client,
+};
 #[doc(inline)]
 pub use resilient_macros::{
     api_resilient, bulkhead, cache_resilient, circuit_breaker, database_resilient, fallback, file_resilient,

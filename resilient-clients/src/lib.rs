@@ -4,5 +4,16 @@
 #![forbid(unsafe_code)]
 
 mod address;
+#[cfg(feature = "http")]
+mod blocking;
+#[cfg(feature = "http")]
+mod http;
 
+/// The crate `http`, whose methods, headers and statuses the client speaks.
+#[cfg(feature = "http")]
+pub use ::http as http_types;
 pub use address::{Address, InvalidAddress};
+#[cfg(feature = "http")]
+pub use http::{
+    BlockingHttpClient, HttpClient, HttpClientBuilder, HttpError, HttpRequest, HttpResponse, http_client,
+};

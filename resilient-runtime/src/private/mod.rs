@@ -20,6 +20,8 @@ pub use crate::profile::Settings;
 #[cfg(feature = "checks")]
 pub use crate::profile::Text;
 pub use crate::retry::{Backoff, Budget, Jitter};
+#[cfg(feature = "checks")]
+pub use crate::runtime::Carried;
 pub use crate::site::{Listed, Site, Spec};
 pub use crate::skipped::Unguarded;
 pub use crate::timeout::{CrossesThreads, TimeoutMode};
@@ -49,6 +51,12 @@ macro_rules! __resilient_streams {
 #[cfg(feature = "checks")]
 pub fn text(name: &str) -> Option<Text> {
     crate::runtime::Runtime::with_current(|runtime| runtime.text(name))
+}
+
+/// `future` with the deadline, the test's scope and the span of this code, on whatever runtime it is polled.
+#[cfg(feature = "checks")]
+pub fn carried<F: std::future::Future>(future: F) -> Carried<F> {
+    Carried::new(future)
 }
 
 /// A return type that can say that the library refused.

@@ -12,6 +12,8 @@ pub(crate) use origins::{Origins, Understood};
 use parts::{
     Asked, BREAKERS, BUDGETS, BULKHEADS, Kind, NameOf, Parts, RATE_LIMITERS, location, named, owner,
 };
+#[cfg(feature = "checks")]
+pub use surroundings::Carried;
 pub(crate) use surroundings::Surroundings;
 
 use crate::breaker::Breaker;

@@ -3,6 +3,8 @@
 
 pub mod process;
 pub mod proxy;
+pub mod upstream;
 
 pub use process::{Place, Process, Recipe};
 pub use proxy::{Fault, Proxy};
+pub use upstream::{Asked, Reply, Upstream};

@@ -1,0 +1,21 @@
+//! An HTTP client in the library's layers.
+
+mod blocking;
+mod body;
+mod builder;
+mod call;
+mod client;
+mod error;
+mod redirect;
+mod request;
+mod response;
+mod retry_after;
+mod target;
+mod tls;
+
+pub use blocking::BlockingHttpClient;
+pub use builder::HttpClientBuilder;
+pub use client::{HttpClient, http_client};
+pub use error::HttpError;
+pub use request::HttpRequest;
+pub use response::HttpResponse;
