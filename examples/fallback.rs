@@ -12,7 +12,7 @@ enum PriceError {
     Down,
     #[error("no such item")]
     NoSuchItem,
-    #[error(transparent)]
+    #[error("{0}")]
     Refused(#[from] resilient::ResilienceError),
 }
 

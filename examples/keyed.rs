@@ -8,7 +8,7 @@ use resilient::{ResilienceConfig, ResilienceError, resilient};
 enum DbError {
     #[error("the database of {0} is down")]
     Down(String),
-    #[error(transparent)]
+    #[error("{0}")]
     Refused(#[from] ResilienceError),
 }
 

@@ -10,7 +10,7 @@ enum DbError {
     Locked,
     #[error("no such user")]
     NotFound,
-    #[error(transparent)]
+    #[error("{0}")]
     Refused(#[from] ResilienceError),
 }
 

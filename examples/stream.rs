@@ -12,7 +12,7 @@ use resilient::{EventKind, ResilienceError, resilient};
 enum FeedError {
     #[error("the feed is down")]
     Down,
-    #[error(transparent)]
+    #[error("{0}")]
     Refused(#[from] ResilienceError),
 }
 

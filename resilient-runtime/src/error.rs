@@ -262,6 +262,9 @@ impl ResilienceError {
 
     /// The `ResilienceError` inside `error` or its sources, however it was wrapped.
     ///
+    /// The trap: an error that passes its source's source off as its own, as thiserror's `#[error(transparent)]` does,
+    /// hides what it holds. `#[error("{0}")]` shows it.
+    ///
     /// ```
     /// # use resilient_runtime as resilient;
     /// use resilient::ResilienceError;
