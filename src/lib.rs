@@ -48,3 +48,9 @@ pub use resilient_runtime::{CheckReport, HealthCheck, check_health, register_hea
 #[cfg(feature = "reload")]
 #[doc(inline)]
 pub use resilient_runtime::{Watch, watch};
+#[cfg(feature = "axum")]
+#[doc(inline)]
+pub use resilient_web as web;
+#[cfg(feature = "axum")]
+#[doc(inline)]
+pub use resilient_web::{ResilienceLayer, ResilienceRouter, resilience_router};

@@ -14,7 +14,7 @@ use crate::registry::{
     UnknownBreaker, UnknownBulkhead, UnknownOperation, UnknownRateLimiter, UnknownService,
 };
 use crate::runtime::{Origins, Runtime};
-use crate::site::{Site, sites};
+use crate::site::{Site, Spec, sites};
 
 /// Reads the environment and `.env` now and checks everything, so that a wrong value stops the start of the program
 /// and not its first call.
@@ -220,24 +220,26 @@ pub struct Operation {
     pub is_async: bool,
 }
 
+impl Operation {
+    #[inline]
+    pub(crate) fn of(spec: &Spec, name: &'static str) -> Self {
+        Self {
+            name,
+            operation_type: spec.operation_type,
+            function: spec.path_in_code(),
+            location: format!("{}:{}", spec.file, spec.line),
+            attributes: spec.attributes().collect(),
+            breaker: spec.breaker_name_of(name),
+            is_async: spec.is_async,
+        }
+    }
+}
+
 /// Every annotated function of the program, called or not, by name. What an attribute on an `impl` block or trait left
 /// out is in [`skipped`](crate::skipped).
 #[inline]
 pub fn operations() -> Vec<Operation> {
-    let mut operations: Vec<_> = sites()
-        .map(|site| {
-            let (spec, name) = (site.spec(), site.operation());
-            Operation {
-                name,
-                operation_type: spec.operation_type,
-                function: spec.path_in_code(),
-                location: format!("{}:{}", spec.file, spec.line),
-                attributes: spec.attributes().collect(),
-                breaker: spec.breaker_name_of(name),
-                is_async: spec.is_async,
-            }
-        })
-        .collect();
+    let mut operations: Vec<_> = sites().map(|site| Operation::of(site.spec(), site.operation())).collect();
     operations.sort_by(|a, b| (a.name, &a.location).cmp(&(b.name, &b.location)));
     operations
 }

@@ -363,7 +363,10 @@ impl<R> ResilienceConfig<R> {
         spec.layers.breaker_per_call = breaker_per_call;
         spec = self.layers(spec, hedged);
         Runtime::with_current(|runtime| runtime.declare(operation, kind));
-        Ok(Configured { spec, operation, written: self.settings.clone() })
+        let configured = Configured { spec, operation, written: self.settings.clone() };
+        #[cfg(feature = "checks")]
+        Runtime::with_current(|runtime| runtime.remember(&configured.asking()));
+        Ok(configured)
     }
 
     /// The layers that the attribute with these words would print.
@@ -429,6 +432,8 @@ impl Configured {
 
     pub(super) fn policy(&self, runtime: &Runtime) -> (Policy, Vec<Report>) {
         runtime.declare(self.operation, self.spec.operation_type);
+        #[cfg(feature = "checks")]
+        runtime.remember(&self.asking());
         let (policy, reports) = runtime.build(&self.asking());
         // The error of every call can say so.
         (Policy { can_refuse: true, ..policy }, reports)

@@ -21,7 +21,7 @@ pub use crate::profile::Settings;
 pub use crate::profile::Text;
 pub use crate::retry::{Backoff, Budget, Jitter};
 #[cfg(feature = "checks")]
-pub use crate::runtime::Carried;
+pub use crate::runtime::{Carried, Here};
 pub use crate::site::{Listed, Site, Spec};
 pub use crate::skipped::Unguarded;
 pub use crate::timeout::{CrossesThreads, TimeoutMode};
@@ -57,6 +57,12 @@ pub fn text(name: &str) -> Option<Text> {
 #[cfg(feature = "checks")]
 pub fn carried<F: std::future::Future>(future: F) -> Carried<F> {
     Carried::new(future)
+}
+
+/// Every operation that was made in code, by name, with what is in force for it.
+#[cfg(feature = "checks")]
+pub fn configured() -> Vec<(crate::Operation, crate::Explanation)> {
+    crate::runtime::Runtime::current().configured()
 }
 
 /// A return type that can say that the library refused.

@@ -1,5 +1,7 @@
 //! One runtime: a registry, a configuration, a clock, listeners. The process has one; a test's scope has its own.
 
+#[cfg(feature = "checks")]
+mod here;
 mod origins;
 mod parts;
 mod surroundings;
@@ -8,6 +10,8 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+#[cfg(feature = "checks")]
+pub use here::Here;
 pub(crate) use origins::{Origins, Understood};
 use parts::{
     Asked, BREAKERS, BUDGETS, BULKHEADS, Kind, NameOf, Parts, RATE_LIMITERS, location, named, owner,
@@ -16,6 +20,8 @@ use parts::{
 pub use surroundings::Carried;
 pub(crate) use surroundings::Surroundings;
 
+#[cfg(feature = "checks")]
+use crate::api::Operation;
 use crate::breaker::Breaker;
 use crate::bulkhead::BulkheadCore;
 use crate::by_name::ByName;
@@ -26,6 +32,8 @@ use crate::health::{HealthConfig, ServiceHealth};
 use crate::hedge::Latency;
 use crate::policy::{Families, Hedging, Policy};
 use crate::policy_ref::PolicyRef;
+#[cfg(feature = "checks")]
+use crate::profile::Settings;
 #[cfg(feature = "reload")]
 use crate::profile::SettingsFile;
 #[cfg(feature = "checks")]
@@ -36,6 +44,8 @@ use crate::registry::{BudgetSlot, Registry, Shared};
 use crate::retry::Budget;
 #[cfg(feature = "metrics")]
 use crate::retry::BudgetCore;
+#[cfg(feature = "checks")]
+use crate::site::Spec;
 use crate::site::{Asking, Site, sites};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, Whole, plain};
@@ -91,6 +101,9 @@ struct Inner {
     services: Mutex<ByName<&'static str, ServiceHealth>>,
     #[cfg(feature = "checks")]
     checks: crate::health::Checks,
+    /// What was made in code, as it was made last.
+    #[cfg(feature = "checks")]
+    configured: Mutex<ByName<&'static str, (Spec, Settings)>>,
     origins: Mutex<Origins>,
     policies: Mutex<Policies>,
     /// Changes, under the lock of `policies`, whenever what they are made from does. One that was begun before is not
@@ -121,6 +134,8 @@ impl Runtime {
             services: Mutex::default(),
             #[cfg(feature = "checks")]
             checks: crate::health::Checks::default(),
+            #[cfg(feature = "checks")]
+            configured: Mutex::default(),
             origins: Mutex::new(origins),
             policies: Mutex::default(),
             epoch: AtomicU64::new(0),
@@ -292,6 +307,25 @@ impl Runtime {
             profiles: &understood.profiles,
             environment: &understood.environment,
         })
+    }
+
+    /// Keeps what was made in code, to be explained to whoever looks at everything. One for each name.
+    #[cfg(feature = "checks")]
+    pub(crate) fn remember(&self, asking: &Asking<'_>) {
+        let made = (*asking.spec, asking.written.clone());
+        self.0.configured.lock().whole().insert(asking.operation, made);
+    }
+
+    /// Every operation that was made in code, by name, with what is in force for it.
+    #[cfg(feature = "checks")]
+    pub(crate) fn configured(&self) -> Vec<(Operation, Explanation)> {
+        let known: Vec<_> =
+            self.0.configured.lock().whole().iter().map(|(name, made)| (*name, made.clone())).collect();
+        let explained = |(operation, (spec, written)): (&'static str, (Spec, Settings))| {
+            let explanation = self.explain(&Asking { spec: &spec, operation, written });
+            (Operation::of(&spec, operation), explanation)
+        };
+        known.into_iter().map(explained).collect()
     }
 
     /// Makes an operation known that is no annotated function, so that its variables are read.
