@@ -12,6 +12,9 @@ pub use resilient_clients::{Address, InvalidAddress};
 pub use resilient_clients::{
     BlockingHttpClient, HttpClient, HttpClientBuilder, HttpError, HttpRequest, HttpResponse, http_client,
 };
+#[cfg(feature = "tower")]
+#[doc(inline)]
+pub use resilient_clients::{OperationLayer, OperationService, tower};
 #[doc(inline)]
 pub use resilient_macros::{
     api_resilient, bulkhead, cache_resilient, circuit_breaker, database_resilient, fallback, file_resilient,

@@ -3,6 +3,7 @@
 //! Depend on `resilient`; it re-exports everything here.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "address")]
 mod address;
 #[cfg(feature = "http")]
 mod blocking;
@@ -12,8 +13,15 @@ mod http;
 /// The crate `http`, whose methods, headers and statuses the client speaks.
 #[cfg(feature = "http")]
 pub use ::http as http_types;
+#[cfg(feature = "tower")]
+pub mod tower;
+
+#[cfg(feature = "address")]
 pub use address::{Address, InvalidAddress};
 #[cfg(feature = "http")]
 pub use http::{
     BlockingHttpClient, HttpClient, HttpClientBuilder, HttpError, HttpRequest, HttpResponse, http_client,
 };
+#[cfg(feature = "tower")]
+#[doc(inline)]
+pub use tower::{OperationLayer, OperationService};
