@@ -117,8 +117,8 @@ macro_rules! larger_by {
 #[test]
 fn a_future_is_larger_by_80_bytes_for_a_breaker_and_by_96_for_retries_and_a_time_limit_besides() {
     // A word for what the attempt has to suffer, where faults on purpose are built in; one for when the call began, where
-    // that may be asked for.
-    let words = [cfg!(feature = "chaos"), cfg!(feature = "metrics")];
+    // that may be asked for; one for spans.
+    let words = [cfg!(feature = "chaos"), cfg!(feature = "metrics"), cfg!(feature = "spans")];
     let room = words.into_iter().filter(|built_in| *built_in).count() * size_of::<usize>();
     assert!(larger_by!(#[circuit_breaker(name = "footprint_breaker")]) <= 80 + room);
     assert!(larger_by!(#[resilient(operation_name = "footprint_full")]) <= 96 + room);

@@ -391,4 +391,23 @@ pub fn prepare() {
     assert!(matches!(refused(1), Err(Fault::Refused(error)) if error.is_circuit_open()));
     assert!(matches!(half_open(1), Ok(1)));
     assert!(matches!(on_thread(1), Ok(1)));
+    watch();
+}
+
+/// Puts in use what was built in besides.
+fn watch() {
+    #[cfg(feature = "metrics-installed")]
+    {
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new();
+        let recorder = recorder.set_buckets(&resilient::metrics::DURATION_BUCKETS).expect("there are some");
+        resilient::metrics::install_with(recorder.build_recorder()).forever();
+    }
+    #[cfg(feature = "spans-wanted")]
+    {
+        use tracing::level_filters::LevelFilter;
+        use tracing_subscriber::layer::SubscriberExt;
+
+        let subscriber = tracing_subscriber::registry().with(LevelFilter::INFO);
+        tracing::subscriber::set_global_default(subscriber).expect("nobody else has one");
+    }
 }

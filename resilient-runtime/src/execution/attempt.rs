@@ -55,7 +55,10 @@ impl Execution {
     fn run_in_place<R>(&mut self, body: impl FnOnce() -> R) -> Result<R, ResilienceError> {
         let timing = if self.is_unlimited() { None } else { Some(self.begin_timing()) };
         self.stage = Stage::Running;
-        let out = body();
+        let out = {
+            let _in = self.spans.enter();
+            body()
+        };
         self.stage = Stage::Waiting;
         match timing {
             None => Ok(out),
@@ -114,7 +117,10 @@ impl Execution {
         limit: Duration,
         body: impl FnOnce() -> R + Send + 'static,
     ) -> Result<R, ResilienceError> {
-        let surroundings = Surroundings::capture();
+        let surroundings = {
+            let _in = self.spans.enter();
+            Surroundings::capture()
+        };
         let until = began.saturating_add(limit);
         // Given back when the work really ends.
         let slot = self.take_slot();
@@ -157,6 +163,7 @@ impl Execution {
         self.attempts = self.attempts.saturating_add(1);
         self.timer.disarm();
         self.timed_out = false;
+        self.spans.begin_attempt(self.attempts);
         if self.policy.measures || self.policy.context.events.heard() {
             self.attempt_began = self.now();
         }
@@ -245,6 +252,7 @@ impl<F: Future> Future for Attempt<'_, F> {
         }
         let polled = {
             let _lent = call.begin_turn();
+            let _in = call.spans.enter();
             this.body.poll(cx)
         };
         call.stage = Stage::Waiting;

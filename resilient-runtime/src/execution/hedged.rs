@@ -18,6 +18,7 @@ use crate::policy_ref::PolicyRef;
 use crate::reason::StopReason;
 use crate::retry::LONGEST_HINT;
 use crate::sync::atomic::{AtomicU32, Ordering};
+use crate::telemetry::spans::Spans;
 
 impl Execution {
     /// Runs attempts beside each other, each a `lane`: the next one starts when those before it take too long. The first
@@ -48,6 +49,7 @@ impl Execution {
             deadline: self.deadline,
             deadline_is_own: self.deadline_is_own,
             paid: self.paid,
+            spans: self.spans.beside(),
         };
         let policy = self.policy.clone();
         let hedging = policy.hedge.as_ref();
@@ -170,6 +172,7 @@ struct Seed {
     deadline: Moment,
     deadline_is_own: bool,
     paid: bool,
+    spans: Spans,
 }
 
 impl Seed {
@@ -181,6 +184,7 @@ impl Seed {
             let after = now.since(std::mem::replace(before, now));
             if number > 0 {
                 let kind = EventKind::HedgeStarted { attempt: attempts.saturating_add(1), after };
+                let _in = self.spans.enter();
                 self.policy.context.events.tell(self.policy.operation, kind);
             }
         }
@@ -189,6 +193,7 @@ impl Seed {
         lane.attempts = attempts;
         lane.paid = number > 0 || self.paid;
         lane.is_lane = true;
+        lane.spans = self.spans.beside();
         lane
     }
 

@@ -27,6 +27,8 @@ use crate::policy_ref::{Held, PolicyRef};
 use crate::reason::StopReason;
 use crate::retry::{self, BudgetCore, LONGEST_HINT, Retry};
 use crate::site::Site;
+use crate::telemetry::outcome::Outcome as Ending;
+use crate::telemetry::spans::{self, Spans};
 use crate::timeout::{self, CrossesThreads, Timer};
 use crate::unusual::all_is_usual;
 
@@ -65,6 +67,7 @@ pub struct Execution {
     /// [`Moment::NEVER`] while nobody wants to know.
     #[cfg(feature = "metrics")]
     began: Moment,
+    spans: Spans,
     #[cfg(feature = "chaos")]
     chaos: crate::chaos::Underway,
 }
@@ -172,7 +175,7 @@ impl Execution {
     /// every other layer then.
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn is_plain(policy: &Policy) -> bool {
-        policy.plain && !timeout::is_limited() && !attempts_are_traced()
+        policy.plain && !timeout::is_limited() && !attempts_are_traced() && !spans::are_wanted()
     }
 
     /// What such a call begins with, unless its breaker has something to say.
@@ -207,10 +210,10 @@ impl Execution {
         };
         #[cfg(feature = "metrics")]
         let began = if policy.context.events.heard() { policy.context.clock.now() } else { Moment::NEVER };
-        #[allow(unused_mut, reason = "what is built in decides")]
         let mut call = Self::new(policy, deadline, deadline_is_own);
         #[cfg(feature = "metrics")]
         (call.began = began);
+        call.spans = Spans::begin(call.policy.operation);
         call
     }
 
@@ -234,6 +237,7 @@ impl Execution {
             ended: None,
             #[cfg(feature = "metrics")]
             began: Moment::NEVER,
+            spans: Spans::NONE,
             #[cfg(feature = "chaos")]
             chaos: crate::chaos::Underway::default(),
         }
@@ -261,6 +265,7 @@ impl Execution {
             return Err(self.deadline_exceeded());
         }
         self.asked = self.asked.saturating_add(1);
+        let _in = self.spans.enter();
         let Self { policy, ticket, is_lane, .. } = self;
         match &policy.breaker {
             Some(breaker) if ticket.is_none() && !(*is_lane && policy.breaker_per_call) => {
@@ -395,6 +400,9 @@ impl Execution {
         if !self.chaos.is_over() {
             return false;
         }
+        if !self.spans.are_none() {
+            return false;
+        }
         self.timer.is_idle() && self.ended.is_some() && self.policy.lasts()
     }
 
@@ -406,6 +414,7 @@ impl Execution {
     pub fn wants_fallback(&mut self) -> bool {
         let wants = self.ended != Some(StopReason::Success);
         if wants {
+            self.spans.fall_back();
             self.tell(|| EventKind::FallbackUsed);
         }
         wants
@@ -453,6 +462,10 @@ impl Execution {
         } else {
             self.tell_success();
         }
+        self.spans.end_attempt(Ending::Success, None);
+        if !self.is_lane {
+            self.spans.end_call(StopReason::Success, self.attempts, false);
+        }
     }
 
     fn tell_success(&mut self) {
@@ -462,6 +475,7 @@ impl Execution {
         }
         self.return_ticket(Outcome::Success, took);
         self.sample(took, true);
+        self.spans.end_attempt(Ending::Success, None);
         if heard && !self.is_lane {
             self.tell_finished(StopReason::Success, false);
         }
@@ -485,6 +499,14 @@ impl Execution {
             self.return_ticket(outcome, took);
         }
         self.sample(took, outcome == Outcome::Ignored && !self.timed_out);
+        let class = match (outcome, verdict.retries()) {
+            (Outcome::Ignored, _) => None,
+            _ if self.timed_out => Some(ErrorKind::Timeout.as_str()),
+            (_, true) => Some("transient"),
+            (_, false) => Some("permanent"),
+        };
+        let ending = if outcome == Outcome::Ignored { Ending::Ignored } else { Ending::Failure };
+        self.spans.end_attempt(ending, class);
         End::Failed(verdict)
     }
 
@@ -497,6 +519,7 @@ impl Execution {
         }
         let outcome = if self.timed_out { Outcome::Failure } else { Outcome::Ignored };
         self.return_ticket(outcome, took);
+        self.spans.end_attempt(Ending::Failure, Some(ErrorKind::DeadlineExceeded.as_str()));
         End::OutOfTime { cut_off: self.timed_out }
     }
 
@@ -514,6 +537,7 @@ impl Execution {
         }
         let (kind, retry_after) = (error.kind(), error.retry_after());
         self.tell(|| EventKind::Refused { kind, retry_after });
+        self.spans.refuse(kind);
         End::Refused { kind, retry_after }
     }
 
@@ -624,6 +648,7 @@ impl Execution {
         self.ended = Some(reason);
         if !self.is_lane {
             self.tell_finished(reason, ignored);
+            self.spans.end_call(reason, self.attempts, ignored);
         }
     }
 
@@ -637,6 +662,7 @@ impl Execution {
 
     #[inline(never)]
     fn return_ticket(&mut self, outcome: Outcome, took: Option<Duration>) {
+        let _in = self.spans.enter();
         if let Some(ticket) = self.ticket.take()
             && let Some(breaker) = &self.policy.breaker
         {
@@ -664,6 +690,7 @@ impl Execution {
     fn tell(&self, kind: impl FnOnce() -> EventKind) {
         let events = &self.policy.context.events;
         if events.could_be_heard() {
+            let _in = self.spans.enter();
             events.tell(self.policy.operation, kind());
         }
     }
@@ -684,6 +711,8 @@ impl Execution {
         if outcome == Outcome::Failure {
             self.sample(took, false);
         }
+        let ending = if reason == StopReason::Cancelled { Ending::Cancelled } else { Ending::Failure };
+        self.spans.end_attempt(ending, Some(reason.as_str()));
         self.end(reason, false);
     }
 }

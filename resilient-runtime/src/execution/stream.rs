@@ -304,7 +304,10 @@ impl Execution {
         }
         let ambient = (cut_at != Moment::NEVER).then(|| Ambient::enter(cut_at));
         self.stage = Stage::Running;
-        let polled = stream.poll_next(cx);
+        let polled = {
+            let _in = self.spans.enter();
+            stream.poll_next(cx)
+        };
         self.stage = Stage::Waiting;
         drop(ambient);
         if polled.is_ready() || cut_at == Moment::NEVER {

@@ -2,4 +2,6 @@
 
 #[cfg(feature = "metrics")]
 pub mod metrics;
+pub(crate) mod outcome;
+pub(crate) mod spans;
 pub(crate) mod tracing;

@@ -1,4 +1,6 @@
-//! What the tests of this package share: the exposition that an operator scrapes, read back, and the table of metrics.
+//! What the tests of this package share: what an operator scrapes, read back, the table of metrics, and exported spans.
+
+pub mod traces;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -9,14 +9,14 @@ use foldhash::fast::RandomState;
 
 use super::words::{
     ATTEMPT_DURATION, ATTEMPTS, BAD_CONFIGURATIONS, CALL_DURATION, CALLS, COUNTERS, EXCEEDED, EXHAUSTED,
-    FALLBACKS, GAUGES, HEDGES, HISTOGRAMS, Metric, Outcome, REFUSALS, RELOADS, RETRIES, TIMEOUTS,
-    TRANSITIONS,
+    FALLBACKS, GAUGES, HEDGES, HISTOGRAMS, Metric, REFUSALS, RELOADS, RETRIES, TIMEOUTS, TRANSITIONS,
 };
 use crate::error::ErrorKind;
 use crate::event::{Event, EventKind};
 use crate::reason::StopReason;
 use crate::sync::plain::OnceLock;
 use crate::sync::{Mutex, RwLock, Whole};
+use crate::telemetry::outcome::Outcome;
 
 /// The name that stands for all that have no series of their own.
 pub(super) const OTHER: &str = "other";
@@ -131,7 +131,7 @@ struct Operation {
     refusals: [OnceLock<Counter>; ErrorKind::BadAnswer as usize + 1],
     /// By reason; those that failed, and those that did so by their caller's fault.
     calls: [[OnceLock<Counter>; 2]; StopReason::Panicked as usize + 1],
-    call_durations: [OnceLock<Histogram>; Outcome::COUNT],
+    call_durations: [OnceLock<Histogram>; Outcome::Cancelled as usize + 1],
 }
 
 impl Operation {

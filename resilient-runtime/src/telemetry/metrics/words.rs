@@ -2,8 +2,6 @@
 
 use ::metrics::Unit;
 
-use crate::reason::StopReason;
-
 #[derive(Debug)]
 pub(super) struct Metric {
     pub(super) name: &'static str,
@@ -68,44 +66,5 @@ metrics! {
 impl Metric {
     pub(super) fn unit(&self) -> Unit {
         if self.name.ends_with("_seconds") { Unit::Seconds } else { Unit::Count }
-    }
-}
-
-/// How a call ended, as `outcome` spells it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
-    Success,
-    Failure,
-    Ignored,
-    Refused,
-    Cancelled,
-}
-
-impl Outcome {
-    pub(super) const COUNT: usize = Self::Cancelled as usize + 1;
-
-    pub(super) fn of_call(reason: StopReason, ignored: bool) -> Self {
-        match reason {
-            StopReason::Success => Self::Success,
-            StopReason::Refused => Self::Refused,
-            StopReason::Cancelled => Self::Cancelled,
-            _ if ignored => Self::Ignored,
-            StopReason::Deadline
-            | StopReason::NotRetryable
-            | StopReason::Attempts
-            | StopReason::Budget
-            | StopReason::DelayTooLong
-            | StopReason::Panicked => Self::Failure,
-        }
-    }
-
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Success => "success",
-            Self::Failure => "failure",
-            Self::Ignored => "ignored",
-            Self::Refused => "refused",
-            Self::Cancelled => "cancelled",
-        }
     }
 }
