@@ -4,6 +4,9 @@
 /// The crate `http`, whose methods, headers and statuses the HTTP client and the layer speak.
 #[cfg(feature = "http")]
 pub use resilient_clients::http_types as http;
+/// The crate `redis`, whose commands go through [`RedisClient::call`].
+#[cfg(feature = "redis")]
+pub use resilient_clients::redis_driver as redis;
 #[cfg(feature = "clients")]
 #[doc(inline)]
 pub use resilient_clients::{Address, InvalidAddress};
@@ -15,6 +18,11 @@ pub use resilient_clients::{
 #[cfg(feature = "tower")]
 #[doc(inline)]
 pub use resilient_clients::{OperationLayer, OperationService, tower};
+#[cfg(feature = "redis")]
+#[doc(inline)]
+pub use resilient_clients::{
+    RedisAnswer, RedisClient, RedisClientBuilder, RedisConnection, RedisError, redis_client,
+};
 #[doc(inline)]
 pub use resilient_macros::{
     api_resilient, bulkhead, cache_resilient, circuit_breaker, database_resilient, fallback, file_resilient,

@@ -9,10 +9,15 @@ mod address;
 mod blocking;
 #[cfg(feature = "http")]
 mod http;
+#[cfg(feature = "redis")]
+mod redis;
 
 /// The crate `http`, whose methods, headers and statuses the client speaks.
 #[cfg(feature = "http")]
 pub use ::http as http_types;
+/// The crate `redis`, whose commands go through [`RedisClient::call`].
+#[cfg(feature = "redis")]
+pub use ::redis as redis_driver;
 #[cfg(feature = "tower")]
 pub mod tower;
 
@@ -22,6 +27,8 @@ pub use address::{Address, InvalidAddress};
 pub use http::{
     BlockingHttpClient, HttpClient, HttpClientBuilder, HttpError, HttpRequest, HttpResponse, http_client,
 };
+#[cfg(feature = "redis")]
+pub use redis::{RedisAnswer, RedisClient, RedisClientBuilder, RedisConnection, RedisError, redis_client};
 #[cfg(feature = "tower")]
 #[doc(inline)]
 pub use tower::{OperationLayer, OperationService};

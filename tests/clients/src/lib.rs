@@ -3,6 +3,7 @@
 
 pub mod process;
 pub mod proxy;
+pub mod redis;
 pub mod upstream;
 
 pub use process::{Place, Process, Recipe};

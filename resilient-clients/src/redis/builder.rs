@@ -1,0 +1,145 @@
+//! A Redis client as it is put together.
+
+use std::fmt;
+
+use resilient_runtime::__private::text;
+use resilient_runtime::{IntoDuration, ResilienceConfig};
+
+use super::client::RedisClient;
+use super::error::RedisError;
+use super::server::Server;
+
+const URL: &str = "redis://127.0.0.1:6379";
+/// How many keys the fallback holds, unless the builder says otherwise.
+const CAPACITY: u64 = 10_000;
+
+type Tune = Box<dyn FnOnce(ResilienceConfig) -> ResilienceConfig + Send>;
+
+/// A [`RedisClient`] as it is put together, by [`RedisClient::builder`].
+///
+/// Nothing said: the server that `PYNOMALY_REDIS_URL` names, else `redis://127.0.0.1:6379`; the layers and numbers of profile
+/// `cache` (2 attempts of at most 5 s, a wait of 0.1 s, a breaker that opens after 3 failures in a row for 15 s); a fallback
+/// of at most 10,000 keys.
+///
+/// What is wrong is told by [`build`](Self::build).
+#[must_use = "nothing is made until `build`"]
+pub struct RedisClientBuilder {
+    url: Option<String>,
+    name: String,
+    tuned: Vec<Tune>,
+    fallback: bool,
+    capacity: u64,
+}
+
+impl RedisClientBuilder {
+    pub(super) fn new() -> Self {
+        Self { url: None, name: "redis".into(), tuned: Vec::new(), fallback: true, capacity: CAPACITY }
+    }
+
+    /// Where Redis is:
+    ///
+    /// - `redis://[[user]:password@]host[:port][/database]`, `rediss://..` by TLS, `unix:///path/to/socket`;
+    /// - `redis+sentinel://[[user]:password@]host[:port],host[:port]/service[/database]`, where user and password are the
+    ///   servers', and the sentinels' own are `?sentinel_username=..&sentinel_password=..`; `rediss+sentinel://..`;
+    /// - `redis-cluster://[[user]:password@]host[:port],host[:port]`, some nodes of a cluster; `rediss-cluster://..`.
+    ///
+    /// `?protocol=resp3` is understood by all.
+    ///
+    /// The trap: what is not a letter, a digit or one of `-._~` in a password is written `%xx`.
+    pub fn url(mut self, url: impl Into<String>) -> Self {
+        self.url = Some(url.into());
+        self
+    }
+
+    /// The operation's name, and so the breaker's, the variables' and the health check's. Default `redis`:
+    /// `PYNOMALY_OP_REDIS_TIMEOUT`.
+    ///
+    /// The trap: two clients of one name share their breaker. Give each server a client and a name.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Limits each attempt, connecting included. Default: by profile, 5 s.
+    pub fn timeout(self, limit: impl IntoDuration + Send + 'static) -> Self {
+        self.layers(|config| config.timeout(limit))
+    }
+
+    /// Limits the whole call, waits included. Default: that of the calls around it.
+    pub fn deadline(self, limit: impl IntoDuration + Send + 'static) -> Self {
+        self.layers(|config| config.deadline(limit))
+    }
+
+    /// How often a command is tried at most. Default: by profile, twice.
+    pub fn max_attempts(self, attempts: u32) -> Self {
+        self.layers(move |config| config.max_attempts(attempts))
+    }
+
+    /// Any other word of the layers.
+    ///
+    /// ```no_run
+    /// # use resilient_clients as resilient;
+    /// # fn main() -> Result<(), resilient::RedisError> {
+    /// use resilient::RedisClient;
+    ///
+    /// let sessions = RedisClient::builder()
+    ///     .name("sessions")
+    ///     .layers(|layers| layers.bulkhead_max_concurrent(100).failure_threshold(5))
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn layers(
+        mut self,
+        tune: impl FnOnce(ResilienceConfig) -> ResilienceConfig + Send + 'static,
+    ) -> Self {
+        self.tuned.push(Box::new(tune));
+        self
+    }
+
+    /// Whether this process's memory stands in while Redis is away. Default true; with false a call then ends with its error.
+    ///
+    /// The trap: what is written to memory is seen by this process alone, and is gone when it ends or Redis is back. Where
+    /// a write must not be lost, say false.
+    pub fn fallback(mut self, stands_in: bool) -> Self {
+        self.fallback = stands_in;
+        self
+    }
+
+    /// How many keys the fallback holds at most, a field of a hash counting as one. Default 10,000; those that were used
+    /// longest ago make room.
+    ///
+    /// The trap: it bounds their number, not their size.
+    pub fn fallback_capacity(mut self, keys: u64) -> Self {
+        self.capacity = keys;
+        self
+    }
+
+    /// The client. Nothing is connected yet, and no server needs to be there.
+    ///
+    /// # Errors
+    ///
+    /// [`RedisError::InvalidAddress`], [`RedisError::Misconfigured`].
+    #[track_caller]
+    pub fn build(self) -> Result<RedisClient, RedisError> {
+        let url = match self.url {
+            Some(url) => url,
+            None => text("REDIS_URL").map_or_else(|| URL.to_owned(), |said| said.value),
+        };
+        let server = Server::parse(&url)?;
+        let config = ResilienceConfig::new(self.name).operation_type("cache").classify::<RedisError>();
+        let config = self.tuned.into_iter().fold(config, |config, tune| tune(config));
+        Ok(RedisClient::new(server, config.build()?, self.fallback.then_some(self.capacity)))
+    }
+}
+
+impl fmt::Debug for RedisClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { url: _, name, tuned: _, fallback, capacity } = self;
+        f.debug_struct("RedisClientBuilder")
+            .field("name", name)
+            .field("fallback", fallback)
+            .field("capacity", capacity)
+            .finish_non_exhaustive()
+    }
+}

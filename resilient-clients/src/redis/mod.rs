@@ -1,0 +1,15 @@
+//! Redis: one server, sentinels or a cluster, with this process's memory to stand in while it is away.
+
+mod builder;
+mod client;
+mod connection;
+mod error;
+mod fallback;
+mod link;
+mod outage;
+mod server;
+
+pub use builder::RedisClientBuilder;
+pub use client::{RedisClient, redis_client};
+pub use connection::RedisConnection;
+pub use error::{RedisAnswer, RedisError};

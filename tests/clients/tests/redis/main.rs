@@ -1,0 +1,6 @@
+//! The Redis client, against servers of its own: one, sentinels, a cluster, none, and a proxy that does harm.
+
+mod contract;
+mod outage;
+mod support;
+mod topologies;
