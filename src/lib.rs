@@ -7,9 +7,18 @@ pub use resilient_clients::http_types as http;
 /// The crate `redis`, whose commands go through [`RedisClient::call`].
 #[cfg(feature = "redis")]
 pub use resilient_clients::redis_driver as redis;
+/// The crate `sqlx`, of the version that the database client is built on.
+#[cfg(feature = "database")]
+pub use resilient_clients::sqlx;
 #[cfg(feature = "clients")]
 #[doc(inline)]
 pub use resilient_clients::{Address, InvalidAddress};
+#[cfg(feature = "database")]
+#[doc(inline)]
+pub use resilient_clients::{
+    BlockingDatabaseClient, BlockingDatabaseSession, DatabaseAnswer, DatabaseBackend, DatabaseClient,
+    DatabaseClientBuilder, DatabaseError, DatabaseSession, OpenDatabaseSession, database_client,
+};
 #[cfg(feature = "http")]
 #[doc(inline)]
 pub use resilient_clients::{

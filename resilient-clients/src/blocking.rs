@@ -4,11 +4,14 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::panic::resume_unwind;
-use std::sync::{OnceLock, mpsc};
-use std::thread;
+use std::pin::pin;
+use std::sync::{Arc, OnceLock, mpsc};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
 
 use resilient_runtime::__private::carried;
 use tokio::runtime::{Builder, Handle};
+use tokio::task::unconstrained;
 
 /// Why nothing was waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +58,7 @@ fn start() -> io::Result<Worker> {
 /// What `future` comes to, on the worker, under the deadline, scope and span of this call.
 ///
 /// It may be called anywhere but on the worker itself: a worker of a tokio runtime is blocked like any other thread.
+#[allow(dead_code, reason = "some clients wait in the other way only")]
 pub(crate) fn wait<F>(future: F) -> Result<F::Output, Unable>
 where
     F: Future<Output: Send> + Send + 'static,
@@ -79,6 +83,34 @@ where
     match told.recv() {
         Ok(Err(ended)) if ended.is_panic() => resume_unwind(ended.into_panic()),
         _ => Err(Unable::NoThread(io::ErrorKind::BrokenPipe)),
+    }
+}
+
+/// What `future` comes to, polled on this thread: for what borrows from its caller. Sockets and timers are the worker's.
+#[allow(dead_code, reason = "some clients wait in the other way only")]
+pub(crate) fn wait_here<F: Future>(future: F) -> Result<F::Output, Unable> {
+    struct Parked(Thread);
+
+    impl Wake for Parked {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    let Worker { handle, thread } = worker()?;
+    if thread::current().id() == *thread {
+        return Err(Unable::WaitsForItself);
+    }
+    let _sockets = handle.enter();
+    let waker = Waker::from(Arc::new(Parked(thread::current())));
+    let mut cx = Context::from_waker(&waker);
+    // The budget of a task around this call would never be given anew.
+    let mut future = pin!(unconstrained(future));
+    loop {
+        match future.as_mut().poll(&mut cx) {
+            Poll::Ready(output) => return Ok(output),
+            Poll::Pending => thread::park(),
+        }
     }
 }
 
@@ -120,6 +152,21 @@ mod tests {
     #[tokio::test]
     async fn a_worker_of_a_tokio_runtime_may_wait() {
         assert_eq!(wait(async { 7 }), Ok(7));
+    }
+
+    #[tokio::test]
+    async fn what_borrows_is_waited_for_in_place_with_the_workers_timers_and_without_end() {
+        let borrowed = String::from("borrowed");
+        let work = async {
+            // More than one task may do before it has to yield.
+            for _ in 0..1_000 {
+                tokio::task::consume_budget().await;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            wait_here(async { borrowed.len() })
+        };
+        assert_eq!(wait_here(work), Ok(Ok(8)));
+        assert_eq!(wait(async { wait_here(async { 7 }) }), Ok(Err(Unable::WaitsForItself)));
     }
 
     #[test]

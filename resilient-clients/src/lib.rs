@@ -5,8 +5,10 @@
 
 #[cfg(feature = "address")]
 mod address;
-#[cfg(feature = "http")]
+#[cfg(any(feature = "database", feature = "http"))]
 mod blocking;
+#[cfg(feature = "database")]
+mod database;
 #[cfg(feature = "http")]
 mod http;
 #[cfg(feature = "redis")]
@@ -23,12 +25,19 @@ pub mod tower;
 
 #[cfg(feature = "address")]
 pub use address::{Address, InvalidAddress};
+#[cfg(feature = "database")]
+pub use database::{
+    BlockingDatabaseClient, BlockingDatabaseSession, DatabaseAnswer, DatabaseBackend, DatabaseClient,
+    DatabaseClientBuilder, DatabaseError, DatabaseSession, OpenDatabaseSession, database_client,
+};
 #[cfg(feature = "http")]
 pub use http::{
     BlockingHttpClient, HttpClient, HttpClientBuilder, HttpError, HttpRequest, HttpResponse, http_client,
 };
 #[cfg(feature = "redis")]
 pub use redis::{RedisAnswer, RedisClient, RedisClientBuilder, RedisConnection, RedisError, redis_client};
+#[cfg(feature = "database")]
+pub use sqlx;
 #[cfg(feature = "tower")]
 #[doc(inline)]
 pub use tower::{OperationLayer, OperationService};

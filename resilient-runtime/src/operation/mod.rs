@@ -177,6 +177,11 @@ impl<R> ResilientOperation<R> {
         }
     }
 
+    /// The limit of one attempt as it is in force now; `None` where there is none. For a client that tells it to its server.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.policy().timeout
+    }
+
     fn policy(&self) -> PolicyRef {
         let Shared { name, source, kept, .. } = &*self.shared;
         kept.get(|runtime| match source {

@@ -1,6 +1,8 @@
 //! What the tests of the clients stand on: a server of one's own, and a proxy that does its connections harm.
 #![allow(clippy::missing_panics_doc, reason = "what does not work here is a failed test")]
 
+pub mod mariadb;
+pub mod postgres;
 pub mod process;
 pub mod proxy;
 pub mod redis;

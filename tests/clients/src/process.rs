@@ -148,6 +148,12 @@ impl Process {
             let _ = child.kill();
             let _ = child.wait();
             signal(&all, Signal::KILL);
+            // What they hold, ports and memory, is free when they are gone.
+            let began = now();
+            while all.iter().any(|process| is_running(*process)) {
+                assert!(began.elapsed() < self.recipe.within, "the server does not end");
+                sleep(PAUSE / 10);
+            }
         }
     }
 
@@ -276,6 +282,12 @@ fn state(of: &Path) -> Option<(String, Option<Pid>)> {
     let mut fields = after.split_whitespace();
     let state = fields.next()?.to_owned();
     Some((state, fields.next()?.parse().ok().and_then(Pid::from_raw)))
+}
+
+/// Neither gone nor waiting for its parent to look.
+fn is_running(process: Pid) -> bool {
+    let entry = PathBuf::from(format!("/proc/{}", process.as_raw_nonzero()));
+    state(&entry).is_some_and(|(state, _)| state != "Z" && state != "X")
 }
 
 /// A signal reaches threads one by one, after it was sent.

@@ -1,0 +1,186 @@
+//! A database of a test's own, and what its tests look at.
+
+use std::error::Error;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use resilient::{CircuitBreaker, DatabaseClient, DatabaseClientBuilder, DatabaseError, sqlx};
+use resilient_clients_tests::{Process, Proxy, mariadb, postgres};
+use tempfile::TempDir;
+use tokio::sync::Barrier;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+/// How many connections the clients of the tests have.
+pub(crate) const SLOTS: u32 = 4;
+/// Never in an error.
+pub(crate) const SECRET: &str = "hunter2-parameter";
+/// Longer than anything takes that works.
+pub(crate) const LONG: Duration = Duration::from_secs(30);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Backend {
+    Sqlite,
+    Postgres,
+    MariaDb,
+}
+
+pub(crate) struct World {
+    pub(crate) backend: Backend,
+    /// Before the server, which it outlives.
+    pub(crate) proxy: Option<Proxy>,
+    pub(crate) server: Option<Process>,
+    folder: TempDir,
+    /// Of this test alone in the process.
+    name: String,
+}
+
+impl World {
+    fn new(backend: Backend, server: Option<Process>) -> Self {
+        static WORLDS: AtomicU32 = AtomicU32::new(0);
+        let name = format!("database_{}", WORLDS.fetch_add(1, Ordering::Relaxed));
+        let proxy = server.as_ref().map(|server| Proxy::start(server.address()));
+        Self { backend, proxy, server, folder: TempDir::new().unwrap(), name }
+    }
+
+    pub(crate) fn sqlite() -> Self {
+        Self::new(Backend::Sqlite, None)
+    }
+
+    pub(crate) fn postgres() -> Self {
+        Self::new(Backend::Postgres, Some(postgres::start(Path::new(env!("CARGO_TARGET_TMPDIR")))))
+    }
+
+    pub(crate) fn mariadb() -> Self {
+        Self::new(Backend::MariaDb, Some(mariadb::start(Path::new(env!("CARGO_TARGET_TMPDIR")))))
+    }
+
+    pub(crate) fn url(&self) -> String {
+        match (self.backend, &self.proxy) {
+            (Backend::Postgres, Some(proxy)) => postgres::url(proxy.address()),
+            (Backend::MariaDb, Some(proxy)) => mariadb::url(proxy.address()),
+            _ => format!("sqlite:{}/test.db", self.folder.path().display()),
+        }
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn proxy(&self) -> &Proxy {
+        self.proxy.as_ref().expect("a server has a proxy before it")
+    }
+
+    pub(crate) fn server(&self) -> &Process {
+        self.server.as_ref().expect("the backend is a server")
+    }
+
+    /// A client with short waits.
+    pub(crate) fn builder(&self) -> DatabaseClientBuilder {
+        DatabaseClient::builder().url(self.url()).name(&self.name).pool_size(SLOTS).timeout("5s").layers(
+            |layers| layers.base_delay("20ms").max_delay("100ms").recovery_timeout("200ms").budget("none"),
+        )
+    }
+
+    /// A client, and the tables of the tests.
+    pub(crate) async fn client(&self) -> DatabaseClient {
+        let client = self.builder().build().unwrap();
+        self.make_tables(&client).await;
+        client
+    }
+
+    pub(crate) async fn make_tables(&self, client: &DatabaseClient) {
+        for table in
+            ["CREATE TABLE numbers (n BIGINT NOT NULL)", "CREATE TABLE users (name VARCHAR(80) PRIMARY KEY)"]
+        {
+            let made = client
+                .session(async |mut session| {
+                    sqlx::query(table).execute(&mut session).await?;
+                    Ok(())
+                })
+                .await;
+            made.unwrap();
+        }
+    }
+
+    /// With the placeholders of the backend.
+    pub(crate) fn sql(&self, sql: &str) -> String {
+        match self.backend {
+            Backend::MariaDb => {
+                (1..=9).fold(sql.to_owned(), |sql, number| sql.replace(&format!("${number}"), "?"))
+            }
+            _ => sql.to_owned(),
+        }
+    }
+
+    pub(crate) async fn insert(&self, client: &DatabaseClient, n: i64) -> Result<(), DatabaseError> {
+        let sql = self.sql("INSERT INTO numbers (n) VALUES ($1)");
+        let sql = &sql;
+        client
+            .session(async |mut session| {
+                sqlx::query(sql).bind(n).execute(&mut session).await?;
+                Ok(())
+            })
+            .await
+    }
+
+    /// Every number that was written, in order.
+    pub(crate) async fn numbers(&self, client: &DatabaseClient) -> Vec<i64> {
+        let read = client
+            .read(async |mut session| {
+                Ok(sqlx::query_scalar("SELECT n FROM numbers ORDER BY n").fetch_all(&mut session).await?)
+            })
+            .await;
+        read.unwrap()
+    }
+
+    pub(crate) fn breaker(&self) -> CircuitBreaker {
+        resilient::breaker(&self.name).unwrap()
+    }
+
+    /// What the health check says is in use.
+    pub(crate) async fn in_use(&self, client: &DatabaseClient) -> String {
+        client.health_check().await.details["pool_in_use"].clone()
+    }
+}
+
+/// Takes every slot of the pool at once: none was leaked.
+pub(crate) async fn take_all_slots(client: &DatabaseClient) {
+    let barrier = Arc::new(Barrier::new(SLOTS as usize));
+    let mut tasks = JoinSet::new();
+    for _ in 0..SLOTS {
+        let (client, barrier) = (client.clone(), Arc::clone(&barrier));
+        tasks.spawn(async move {
+            let barrier = &barrier;
+            client
+                .read(async |mut session| {
+                    sqlx::query("SELECT 1").execute(&mut session).await?;
+                    barrier.wait().await;
+                    Ok(())
+                })
+                .await
+        });
+    }
+    let all = timeout(LONG, tasks.join_all()).await.expect("every slot is free");
+    for taken in all {
+        taken.unwrap();
+    }
+}
+
+/// Shows neither password nor parameter, whichever way it is shown.
+pub(crate) fn assert_harmless(error: &DatabaseError) {
+    let mut shown = format!("{error:?}");
+    let mut next: Option<&dyn Error> = Some(error);
+    while let Some(error) = next {
+        shown.extend(["\n".to_owned(), error.to_string(), format!(" {error:?}")]);
+        next = error.source();
+    }
+    assert!(!shown.contains("hunter2"), "{shown}");
+}
+
+#[allow(clippy::disallowed_methods, reason = "servers live in real time")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
