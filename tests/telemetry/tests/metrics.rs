@@ -350,6 +350,24 @@ fn counting_ends_with_its_guard_and_two_may_count_beside_each_other() {
 }
 
 #[test]
+fn what_alerts_are_about_is_there_from_zero_on() {
+    let (scope, _inside) = inside();
+    let counted = Counted::default();
+    assert_eq!(counted.scraped().value("resilient_bad_configurations_total"), Some(0));
+    orders(scope.clock(), &mut std::iter::empty()).unwrap();
+    let scraped = counted.scraped();
+    for series in [
+        r#"resilient_calls_total{operation="orders",outcome="failure",reason="attempts"}"#,
+        r#"resilient_calls_total{operation="orders",outcome="refused",reason="refused"}"#,
+        r#"resilient_attempts_total{operation="orders",outcome="failure"}"#,
+        r#"resilient_retries_total{operation="orders"}"#,
+        r#"resilient_timeouts_total{operation="orders"}"#,
+    ] {
+        assert_eq!(scraped.value(series), Some(0), "{series}");
+    }
+}
+
+#[test]
 fn labels_are_the_words_of_attributes_types_and_variables() {
     let labels: BTreeSet<_> = table().into_values().flat_map(|row| row.labels).collect();
     let known = [

@@ -109,6 +109,8 @@ pub(super) struct Series {
     operations: RwLock<Operations>,
     breakers: Names,
     budgets: Names,
+    reloads: Counter,
+    bad_configurations: Counter,
 }
 
 #[derive(Default)]
@@ -130,13 +132,24 @@ struct Operation {
     fallbacks: OnceLock<Counter>,
     refusals: [OnceLock<Counter>; ErrorKind::BadAnswer as usize + 1],
     /// By reason; those that failed, and those that did so by their caller's fault.
-    calls: [[OnceLock<Counter>; 2]; StopReason::Panicked as usize + 1],
+    calls: Calls,
     call_durations: [OnceLock<Histogram>; Outcome::Cancelled as usize + 1],
 }
 
+type Calls = [[OnceLock<Counter>; 2]; StopReason::Panicked as usize + 1];
+
 impl Operation {
     fn new(place: &Place, name: &'static str) -> Self {
-        // From zero on, so that a rate sees the first of them.
+        // What is looked at most is there from zero on: a rate sees no first value of a series.
+        let calls: Calls = Default::default();
+        for (outcome, reason) in [
+            (Outcome::Success, StopReason::Success),
+            (Outcome::Failure, StopReason::Attempts),
+            (Outcome::Refused, StopReason::Refused),
+        ] {
+            let series = place.counter(&CALLS, &[name, outcome.as_str(), reason.as_str()]);
+            _ = calls[reason as usize][0].set(series);
+        }
         let attempts = [Outcome::Success, Outcome::Failure, Outcome::Ignored];
         Self {
             name,
@@ -147,7 +160,7 @@ impl Operation {
             timeouts: place.counter(&TIMEOUTS, &[name]),
             fallbacks: OnceLock::new(),
             refusals: Default::default(),
-            calls: Default::default(),
+            calls,
             call_durations: Default::default(),
         }
     }
@@ -174,6 +187,8 @@ impl Operation {
 impl Series {
     pub(super) fn new(place: Place, most: usize) -> Self {
         Self {
+            reloads: place.counter(&RELOADS, &[]),
+            bad_configurations: place.counter(&BAD_CONFIGURATIONS, &[]),
             place,
             most,
             operations: RwLock::default(),
@@ -246,8 +261,8 @@ impl Series {
                 let of = operation();
                 place.counter(&super::words::FAULTS, &[of.name, fault.as_str()]).increment(1);
             }
-            EventKind::Reloaded => place.counter(&RELOADS, &[]).increment(1),
-            EventKind::BadConfiguration { .. } => place.counter(&BAD_CONFIGURATIONS, &[]).increment(1),
+            EventKind::Reloaded => self.reloads.increment(1),
+            EventKind::BadConfiguration { .. } => self.bad_configurations.increment(1),
             #[cfg(feature = "chaos")]
             EventKind::ChaosStarted { .. } => {}
             EventKind::ServiceHealthChanged { .. } => {}
