@@ -73,4 +73,4 @@ pub use resilient_runtime::{Watch, watch};
 pub use resilient_web as web;
 #[cfg(feature = "axum")]
 #[doc(inline)]
-pub use resilient_web::{ResilienceLayer, ResilienceRouter, resilience_router};
+pub use resilient_web::{ResilienceRouter, resilience_router};

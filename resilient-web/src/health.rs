@@ -70,6 +70,11 @@ pub(crate) async fn ready(State(shared): State<Shared>) -> Response {
     }
 }
 
+/// `GET /resilience/checks`.
+pub(crate) async fn checks(State(shared): State<Shared>) -> Response {
+    answer(StatusCode::OK, &*shared.checks.reports().await)
+}
+
 /// `GET /health/resilience`.
 pub(crate) async fn resilience(State(shared): State<Shared>) -> Response {
     let health = shared.heard().here.within(resilience_health);

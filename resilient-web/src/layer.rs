@@ -39,12 +39,12 @@ const FRESH: Duration = Duration::from_millis(100);
 /// ```
 /// # use resilient_web as web;
 /// use axum::{Router, routing::get};
-/// use web::ResilienceLayer;
+/// use web::StatusLayer;
 ///
-/// let app: Router = Router::new().route("/", get(async || "hello")).layer(ResilienceLayer::new());
+/// let app: Router = Router::new().route("/", get(async || "hello")).layer(StatusLayer::new());
 /// ```
 #[derive(Clone, Debug)]
-pub struct ResilienceLayer {
+pub struct StatusLayer {
     shared: Arc<Shared>,
     shortest: Option<Duration>,
 }
@@ -56,13 +56,13 @@ struct Shared {
     status: Mutex<Option<(Duration, HealthStatus)>>,
 }
 
-impl Default for ResilienceLayer {
+impl Default for StatusLayer {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl ResilienceLayer {
+impl StatusLayer {
     /// With the status and with deadlines.
     pub fn new() -> Self {
         Self {
@@ -86,22 +86,22 @@ impl ResilienceLayer {
     }
 }
 
-impl<S> Layer<S> for ResilienceLayer {
-    type Service = Resilient<S>;
+impl<S> Layer<S> for StatusLayer {
+    type Service = WithStatus<S>;
 
-    fn layer(&self, inner: S) -> Resilient<S> {
-        Resilient { inner, layer: self.clone() }
+    fn layer(&self, inner: S) -> WithStatus<S> {
+        WithStatus { inner, layer: self.clone() }
     }
 }
 
-/// What [`ResilienceLayer`] makes of a service.
+/// What [`StatusLayer`] makes of a service.
 #[derive(Clone, Debug)]
-pub struct Resilient<S> {
+pub struct WithStatus<S> {
     inner: S,
-    layer: ResilienceLayer,
+    layer: StatusLayer,
 }
 
-impl<S, B> Service<Request<B>> for Resilient<S>
+impl<S, B> Service<Request<B>> for WithStatus<S>
 where
     S: Service<Request<B>>,
     S::Response: IntoResponse,
@@ -116,7 +116,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let ResilienceLayer { shared, shortest } = self.layer.clone();
+        let StatusLayer { shared, shortest } = self.layer.clone();
         let deadline = shortest.and_then(|_| shared.here.within(|| deadline_of(request.headers())));
         let is_late = deadline.as_ref().zip(shortest).is_some_and(|(it, least)| it.remaining() < least);
         // What handles it begins to in the layer's scope, too.

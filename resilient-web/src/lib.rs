@@ -1,4 +1,4 @@
-//! The web side of [`resilient`](https://docs.rs/resilient): health, figures and events for axum, and a layer.
+//! The web side of [`resilient`](https://docs.rs/resilient): health, figures and a dashboard for axum, and a layer.
 //!
 //! Depend on `resilient` with the feature `axum`; it re-exports everything here as `resilient::web`.
 #![forbid(unsafe_code)]
@@ -12,6 +12,7 @@ mod figures;
 mod health;
 mod layer;
 mod operations;
+mod page;
 mod ring;
 mod router;
 mod scraped;
@@ -21,5 +22,5 @@ mod watched;
 
 pub use actions::InvalidToken;
 pub use error::{WebError, refusal};
-pub use layer::{ResilienceLayer, Resilient};
+pub use layer::{StatusLayer, WithStatus};
 pub use router::{ResilienceRouter, resilience_router};

@@ -14,7 +14,7 @@ use crate::checks::Checks;
 use crate::scraped::{self, Scraped};
 use crate::stream::{self, Places};
 use crate::watched::{Heard, Watched};
-use crate::{health, operations};
+use crate::{health, operations, page};
 
 /// How long the list of operations is given again: many pages cost what one does.
 const KEPT: Duration = Duration::from_millis(200);
@@ -29,6 +29,8 @@ const KEPT: Duration = Duration::from_millis(200);
 /// | `GET /health/resilience` | the library's own health |
 /// | `GET /metrics` | counters, durations and gauges for Prometheus, by a recorder of its own; `resilient::metrics` has the table |
 /// | `GET /metrics/resilience` | `{circuit_breaker_states, failure_rates, total_calls, overall_health}` |
+/// | `GET /resilience/` | the dashboard, one page that needs nothing from elsewhere |
+/// | `GET /resilience/checks` | what the health checks found, whatever they found with status 200 |
 /// | `GET /resilience/operations` | every operation with state, counts, rates, latencies |
 /// | `GET /resilience/breakers` | every breaker; of those kept by key how many, and never which |
 /// | `GET /resilience/config` | what is in force for each operation and where it comes from; `?operation=NAME` |
@@ -201,6 +203,9 @@ impl ResilienceRouter {
         }
         if self.dashboard {
             router = router
+                .route("/resilience", get(page::folder))
+                .route("/resilience/", get(page::page))
+                .route("/resilience/checks", get(health::checks))
                 .route("/resilience/operations", get(operations::all))
                 .route("/resilience/breakers", get(operations::breakers))
                 .route("/resilience/breakers/{name}/{action}", post(actions::act))

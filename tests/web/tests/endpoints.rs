@@ -463,6 +463,31 @@ async fn parts_that_are_not_wanted_are_not_there() {
 }
 
 #[tokio::test]
+async fn the_page_runs_nothing_but_its_own_script_and_nobody_frames_it() {
+    let (_scope, served) = served(resilience_router).await;
+    let folder = served.get("/resilience").await;
+    assert_eq!((folder.status.as_u16(), folder.header("location")), (308, "resilience/"));
+    let page = served.get("/resilience/").await;
+    assert_eq!((page.status.as_u16(), page.header("content-type")), (200, "text/html; charset=utf-8"));
+    let policy = page.header("content-security-policy");
+    for rule in [
+        "default-src 'none'",
+        "script-src 'sha256-",
+        "style-src 'sha256-",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+        "form-action 'none'",
+    ] {
+        assert!(policy.contains(rule), "{rule} in {policy}");
+    }
+    assert!(!policy.contains("unsafe"));
+    assert_eq!(page.header("x-content-type-options"), "nosniff");
+    assert_eq!(page.header("referrer-policy"), "no-referrer");
+    let known = ("if-none-match", page.header("etag"));
+    assert_eq!(served.ask(Method::GET, "/resilience/", &[known]).await.status, 304);
+}
+
+#[tokio::test]
 async fn routes_work_below_a_prefix_and_beside_a_state_of_the_users() {
     #[derive(Clone)]
     struct State;
@@ -472,5 +497,6 @@ async fn routes_work_below_a_prefix_and_beside_a_state_of_the_users() {
     })
     .await;
     assert_eq!(served.get("/internal/health/live").await.status, 200);
-    assert_eq!(served.get("/internal/resilience/operations").await.status, 200);
+    assert_eq!(served.get("/internal/resilience").await.header("location"), "resilience/");
+    assert_eq!(served.get("/internal/resilience/").await.status, 200);
 }

@@ -9,10 +9,10 @@ use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use resilient::testing::Scope;
-use resilient::web::{WebError, refusal};
+use resilient::web::{StatusLayer, WebError, refusal};
 use resilient::{
-    BreakerConfig, CircuitBreaker, Deadline, ResilienceError, ResilienceLayer, api_resilient, breaker,
-    database_resilient, rate_limit,
+    BreakerConfig, CircuitBreaker, Deadline, ResilienceError, api_resilient, breaker, database_resilient,
+    rate_limit,
 };
 use resilient_web_tests::{Answer, Served};
 use serde_json::json;
@@ -61,7 +61,7 @@ async fn left() -> String {
     Deadline::current().map_or_else(|| "none".to_owned(), |deadline| deadline.as_millis().to_string())
 }
 
-async fn served(layer: impl FnOnce() -> ResilienceLayer) -> (Scope, Served) {
+async fn served(layer: impl FnOnce() -> StatusLayer) -> (Scope, Served) {
     let scope = Scope::new();
     let layer = scope.run(async { layer() }).await;
     let app = Router::new()
@@ -81,7 +81,7 @@ async fn with(served: &Served, path: &str, headers: &[(&str, &str)]) -> Answer {
 
 #[tokio::test]
 async fn every_answer_tells_how_the_program_is() {
-    let (scope, served) = served(ResilienceLayer::new).await;
+    let (scope, served) = served(StatusLayer::new).await;
     for (path, status) in [("/left", 200), ("/failing", 500), ("/nowhere", 404)] {
         let well = served.get(path).await;
         assert_eq!((well.status.as_u16(), well.header("x-resilience-status")), (status, "healthy"), "{path}");
@@ -93,7 +93,7 @@ async fn every_answer_tells_how_the_program_is() {
 
 #[tokio::test]
 async fn a_handler_is_run_within_the_time_its_caller_has() {
-    let (_scope, served) = served(ResilienceLayer::new).await;
+    let (_scope, served) = served(StatusLayer::new).await;
     assert_eq!(served.get("/left").await.text, "none");
     for (headers, most) in [
         (&[("x-timeout-ms", "5000")][..], 5000),
@@ -111,7 +111,7 @@ async fn a_handler_is_run_within_the_time_its_caller_has() {
 
 #[tokio::test]
 async fn a_guarded_call_ends_with_its_callers_patience() {
-    let (_scope, served) = served(ResilienceLayer::new).await;
+    let (_scope, served) = served(StatusLayer::new).await;
     let late = timeout(Duration::from_secs(3), with(&served, "/slow", &[("x-timeout-ms", "200")])).await;
     let late = late.expect("it does not wait for the four seconds of the call");
     assert_eq!((late.status.as_u16(), &late.json()["kind"]), (504, &json!("deadline_exceeded")));
@@ -119,7 +119,7 @@ async fn a_guarded_call_ends_with_its_callers_patience() {
 
 #[tokio::test]
 async fn what_would_be_too_late_anyway_is_not_begun_and_costs_no_breaker_a_failure() {
-    let (scope, served) = served(ResilienceLayer::new).await;
+    let (scope, served) = served(StatusLayer::new).await;
     for header in
         [("x-timeout-ms", "0"), ("x-timeout-ms", "5"), ("grpc-timeout", "1m"), ("grpc-timeout", "0S")]
     {
@@ -137,14 +137,14 @@ async fn what_would_be_too_late_anyway_is_not_begun_and_costs_no_breaker_a_failu
 
 #[tokio::test]
 async fn strangers_set_no_deadline_where_that_is_switched_off() {
-    let (_scope, served) = served(|| ResilienceLayer::new().without_deadlines()).await;
+    let (_scope, served) = served(|| StatusLayer::new().without_deadlines()).await;
     let answer = with(&served, "/left", &[("x-timeout-ms", "0"), ("grpc-timeout", "1n")]).await;
     assert_eq!((answer.status.as_u16(), answer.text.as_str()), (200, "none"));
 }
 
 #[tokio::test]
 async fn an_open_breaker_answers_503_and_says_when_to_come_back() {
-    let (_scope, served) = served(ResilienceLayer::new).await;
+    let (_scope, served) = served(StatusLayer::new).await;
     assert_eq!(served.get("/orders").await.text, "orders");
     assert_eq!(served.get("/no-orders").await.status, 404, "the handler's own error stays its own");
     let refused = served.get("/orders").await;
@@ -158,7 +158,7 @@ async fn an_open_breaker_answers_503_and_says_when_to_come_back() {
 
 #[tokio::test]
 async fn a_rate_limit_answers_429_and_another_error_500_without_its_text() {
-    let (_scope, served) = served(ResilienceLayer::new).await;
+    let (_scope, served) = served(StatusLayer::new).await;
     assert_eq!(served.get("/limited").await.text, "one");
     let refused = served.get("/limited").await;
     assert_eq!(refused.status, 429);
@@ -175,8 +175,7 @@ async fn a_breaker_in_a_handlers_hand_answers_as_those_of_functions_do() {
     let handler = async |State(breaker): State<CircuitBreaker>| -> Result<&str, WebError> {
         Ok(breaker.call_async(async || Ok::<_, ResilienceError>("answer")).await?)
     };
-    let app =
-        Router::new().route("/", get(handler)).with_state(breaker.clone()).layer(ResilienceLayer::new());
+    let app = Router::new().route("/", get(handler)).with_state(breaker.clone()).layer(StatusLayer::new());
     let served = Served::new(app).await;
     let refused = served.get("/").await;
     assert_eq!((refused.status.as_u16(), &refused.json()["kind"]), (503, &json!("isolated")));
