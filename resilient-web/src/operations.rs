@@ -192,12 +192,15 @@ pub(crate) async fn config(State(shared): State<Shared>, request: Request) -> Re
     let wanted = pairs.filter(|(name, _)| *name == "operation").map(|(_, name)| name).next();
     // Names have no letter that a query would have to escape but one.
     let wanted = wanted.map(|name| name.replace("%3A", ":").replace("%3a", ":"));
-    let mut explained = shared.heard().here.within(|| explanations(wanted.as_deref()));
-    if wanted.is_none() {
-        let all: Vec<_> = explained.into_values().collect();
-        return answer::json(StatusCode::OK, &json!({ "operations": all }));
-    }
-    if let Some((_, explanation)) = explained.pop_first() {
+    let here = &shared.heard().here;
+    let Some(wanted) = wanted else {
+        let body = shared.kept_config.get_or(here, || {
+            let all: Vec<_> = here.within(|| explanations(None)).into_values().collect();
+            serde_json::to_vec(&json!({ "operations": all })).unwrap_or_default().into()
+        });
+        return answer::typed(StatusCode::OK, "application/json", body.to_vec());
+    };
+    if let Some((_, explanation)) = here.within(|| explanations(Some(&wanted))).pop_first() {
         return answer::json(StatusCode::OK, &explanation);
     }
     let title = "Nothing is known of the configuration of this operation";

@@ -16,7 +16,7 @@ use crate::stream::{self, Places};
 use crate::watched::{Heard, Watched};
 use crate::{health, operations, page};
 
-/// How long the list of operations is given again: many pages cost what one does.
+/// How long what takes a while to collect is given again: many who ask cost what a few do.
 const KEPT: Duration = Duration::from_millis(200);
 
 /// Health, figures and the dashboard, as routes for axum.
@@ -186,6 +186,7 @@ impl ResilienceRouter {
             scraped: self.metrics.then(Scraped::begin),
             places: Places::new(self.streams),
             kept: Kept::default(),
+            kept_config: Kept::default(),
             required: self.required,
             ready_when: self.ready_when,
         }));
@@ -228,6 +229,7 @@ pub(crate) struct Inner {
     pub(crate) scraped: Option<Scraped>,
     pub(crate) places: Places,
     pub(crate) kept: Kept,
+    pub(crate) kept_config: Kept,
     pub(crate) required: Vec<String>,
     pub(crate) ready_when: Arc<dyn Fn() -> bool + Send + Sync>,
 }

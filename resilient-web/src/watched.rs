@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use resilient_runtime::__private::Here;
 use resilient_runtime::{Event, EventKind, Subscription, subscribe};
 
@@ -28,7 +29,7 @@ pub(crate) struct Heard {
     pub(crate) ring: Ring,
     pub(crate) began: Duration,
     pub(crate) began_at: f64,
-    by_name: RwLock<HashMap<&'static str, Arc<Named>>>,
+    by_name: RwLock<HashMap<&'static str, Arc<Named>, RandomState>>,
     others: Arc<Named>,
 }
 
@@ -102,41 +103,50 @@ impl fmt::Debug for Watched {
 impl Heard {
     /// Runs on the thread of the guarded call.
     fn hear(&self, event: &Event) {
-        // A transition is the breaker's, whoever's call brought it about.
         let name = match &event.kind {
+            // How many attempts there were is told once more at the end.
+            EventKind::AttemptSucceeded { .. } => return,
+            // A transition is the breaker's, whoever's call brought it about.
             EventKind::Transition { breaker, .. } | EventKind::ThresholdExceeded { breaker, .. } => breaker,
             EventKind::ServiceHealthChanged { service, .. } => service,
             _ => event.operation,
         };
-        let now = self.here.lately();
-        let of = self.named(name);
-        let mut of = of.lock();
-        of.count(&event.kind, now);
-        let Some(kind) = events::shown(&event.kind) else { return };
-        let Some(times) = of.told[kind].another(now.as_secs(), events::allowance(kind)) else { return };
-        let (at, text) = (self.here.unix_time(), events::text(&event.kind));
-        (of.last, of.last_at) = (Some(text.clone()), at);
-        drop(of);
-        self.ring.push(|id| Entry {
-            id,
-            at,
-            operation: name,
-            kind: events::name_of(kind),
-            text,
-            times,
-            change: events::change(&event.kind),
-        });
+        if let Some(make) = self.with(name, |of| self.count(of, name, &event.kind)) {
+            self.ring.push(make);
+        }
     }
 
-    fn named(&self, name: &'static str) -> Arc<Named> {
-        let known = self.by_name.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
-        known.unwrap_or_else(|| {
-            let mut by_name = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
-            if by_name.len() >= MOST_NAMES && !by_name.contains_key(name) {
-                return Arc::clone(&self.others);
-            }
+    /// What is to be shown of it, if it is.
+    fn count<'e>(
+        &self,
+        of: &mut Of,
+        name: &'static str,
+        kind: &'e EventKind,
+    ) -> Option<impl FnOnce(u64) -> Entry + use<'e>> {
+        let now = self.here.lately();
+        of.count(kind, now);
+        let shown = events::shown(kind)?;
+        let times = of.told[shown].another(now.as_secs(), events::allowance(shown))?;
+        let (at, text) = (self.here.unix_time(), events::text(kind));
+        (of.last, of.last_at) = (Some(text.clone()), at);
+        let (kind_of, change) = (events::name_of(shown), events::change(kind));
+        Some(move |id| Entry { id, at, operation: name, kind: kind_of, text, times, change })
+    }
+
+    fn with<T>(&self, name: &'static str, look: impl FnOnce(&mut Of) -> T) -> T {
+        let known = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(named) = known.get(name) {
+            return look(&mut named.lock());
+        }
+        drop(known);
+        let mut by_name = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
+        let named = if by_name.len() >= MOST_NAMES && !by_name.contains_key(name) {
+            Arc::clone(&self.others)
+        } else {
             Arc::clone(by_name.entry(name).or_default())
-        })
+        };
+        drop(by_name);
+        look(&mut named.lock())
     }
 
     /// Every name that was heard, in no order, with what was heard of it.
@@ -160,10 +170,9 @@ impl Named {
 impl Of {
     fn count(&mut self, kind: &EventKind, now: Duration) {
         let figures = match kind {
-            EventKind::AttemptSucceeded { .. }
-            | EventKind::AttemptFailed { .. }
-            | EventKind::AttemptIgnored { .. }
-            | EventKind::Finished { .. } => self.figures.get_or_insert_default(),
+            EventKind::AttemptFailed { .. } | EventKind::Finished { .. } => {
+                self.figures.get_or_insert_default()
+            }
             // A breaker by hand tells of refusals, too, and is no operation.
             _ => match &mut self.figures {
                 Some(figures) => figures,
@@ -171,14 +180,12 @@ impl Of {
             },
         };
         match kind {
-            EventKind::AttemptSucceeded { .. }
-            | EventKind::AttemptFailed { .. }
-            | EventKind::AttemptIgnored { .. } => figures.totals.attempts += 1,
             EventKind::AttemptTimedOut { .. } => figures.totals.timeouts += 1,
             EventKind::RetryScheduled { .. } => figures.totals.retries += 1,
             EventKind::HedgeStarted { .. } => figures.totals.hedges += 1,
             EventKind::FallbackUsed => figures.totals.fallbacks += 1,
-            EventKind::Finished { reason, ignored, took, .. } => {
+            EventKind::Finished { attempts, reason, ignored, took } => {
+                figures.totals.attempts += u64::from(*attempts);
                 figures.call(now, Ended::of(*reason, *ignored), *took);
             }
             _ => {}

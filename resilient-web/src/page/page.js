@@ -1,7 +1,7 @@
 "use strict";
 (() => {
   // Texts come from programs and go into text nodes only: nothing here makes markup of one.
-  const EVERY = 2000, SPAN = 15 * 60, MOST_EVENTS = 300, MOST_LANES = 8;
+  const EVERY = 2000, SPANS = [60, 120, 300, 900], MOST_EVENTS = 300, MOST_LANES = 8;
   const SVG = "http://www.w3.org/2000/svg";
   const $ = (id) => document.getElementById(id);
   const WORDS = {
@@ -24,6 +24,8 @@
   let token = null;
   let filter = "all";
   let lastId = null;
+  let every = false;
+  let since = 0;
   const rows = new Map();
   const until = new Map();
 
@@ -121,6 +123,9 @@
     slow: (a, b) => (b.op.minute.p95 || 0) - (a.op.minute.p95 || 0),
   };
 
+  // Beside its own name a breaker need not be named again.
+  const plain = (text) => text.replace(/^circuit breaker '[^']*' /, "").replace(" -> ", " → ").replaceAll("_", " ");
+
   // Rows
 
   function row(op) {
@@ -176,7 +181,7 @@
     const wait = left === undefined ? "" : left > now() ? "probes in " + seconds(left - now()) : "waits for a call";
     say(at.more, [seen.more, seen.key === "open" ? wait : ""].filter(Boolean).join(", "));
     const short = op.location ? op.location.split("/").slice(-2).join("/") : "seen while it ran";
-    say(at.sub, [op.operation_type, op.made === "configured" ? "made in code" : "", short].filter(Boolean).join(" · "));
+    say(at.sub, [op.operation_type, short].filter(Boolean).join(" · "));
     say(cells.calls, seen.still ? "–" : rate(op.minute.per_second));
     say(cells.failed, seen.still ? "–" : percent(op.minute.failure_rate));
     cells.failed.classList.toggle("bad", op.minute.failure_rate >= 0.05 && op.minute.failed > 0);
@@ -186,13 +191,14 @@
       at.spark = drawn;
       cells.spark.replaceChildren(...sparkline(op.history));
     }
-    say(at.text, op.last ? op.last.text + " · " + ago(op.last.at) : "");
+    say(at.text, op.last ? plain(op.last.text) + " · " + ago(op.last.at) : "");
     if (at.detail) facts(at.detail, op);
   }
 
   function sparkline(history) {
     if (!history) return [];
-    const { calls, bad } = history, width = 120, height = 26, most = Math.max(...calls, 1);
+    // The last step is not over yet, and would look like a drop.
+    const calls = history.calls.slice(0, -1), bad = history.bad.slice(0, -1), width = 120, height = 26, most = Math.max(...calls, 1);
     const step = width / calls.length, y = (n) => height - 1 - (n / most) * (height - 4);
     const svg = draw("svg", { viewBox: "0 0 120 26", preserveAspectRatio: "none", "aria-hidden": "true", focusable: "false" });
     let line = "", bars = "";
@@ -225,6 +231,11 @@
     const known = new Set(all.map((op) => op.name));
     for (const name of rows.keys()) if (!known.has(name)) rows.delete(name);
     wanted.sort((a, b) => SORTS[$("sort").value](a, b) || (a.op.name < b.op.name ? -1 : 1));
+    const most = every ? Infinity : matchMedia("(max-width: 720px)").matches ? 40 : 120;
+    $("rest").hidden = wanted.length <= most;
+    say($("rest"), "Show all " + wanted.length.toLocaleString("en"));
+    const found = wanted.length;
+    wanted = wanted.slice(0, most);
     place(wanted);
     for (const [key] of FILTERS) {
       const button = $("filter-" + key), n = counts[key] || 0;
@@ -232,7 +243,7 @@
       button.lastChild.className = "count" + (key === "trouble" && n ? " some" : "");
       button.setAttribute("aria-pressed", String(filter === key));
     }
-    $("none").hidden = wanted.length > 0 || answered === null;
+    $("none").hidden = found > 0 || answered === null;
     say($("none"), all.length ? "No operation is like that." : "This program has no annotated function, and has made no operation in code.");
     const open = all.filter((op) => ["open", "forced_open"].includes(look(op).key)).length;
     document.title = (open ? "(" + open + " open) " : "") + "Resilience";
@@ -283,7 +294,7 @@
       it.append(make("h3", "", title), ...inside);
       return it;
     };
-    parts.append(part("Operation", about), part("Since the page's routes were made", counts));
+    parts.append(part("Operation", about), part("Since " + clock(since), counts));
     if (op.breaker) parts.append(part("Breaker " + op.breaker, ...manual(op)));
     parts.append(config);
     td.append(parts);
@@ -306,16 +317,16 @@
   function facts(detail, op) {
     const it = op.state || {}, totals = op.totals;
     list(detail.about, [
-      ["function", op.function],
+      ["function", op.made === "configured" ? "made in code" : op.function],
       ["source", op.location],
       ["attributes", (op.attributes || []).map((word) => "#[" + word + "]").join(" ")],
       ["kind", op.operation_type],
       ["opened by", it.because],
-      ["last event", op.last && op.last.text],
+      ["last event", op.last && plain(op.last.text)],
     ]);
     const each = ["succeeded", "failed", "refused", "ignored", "cancelled"].filter((word) => totals[word]);
     list(detail.counts, [
-      ["calls", count(totals.calls, "call", "calls")],
+      ["calls", totals.calls.toLocaleString("en")],
       ...each.map((word) => [word, totals[word].toLocaleString("en")]),
       ...["attempts", "retries", "timeouts", "hedges", "fallbacks"].filter((word) => totals[word]).map((word) => [word, totals[word].toLocaleString("en")]),
     ]);
@@ -365,9 +376,9 @@
     }
     head.append(line);
     for (const { parameter, value, unit, source } of it.parameters) {
-      const tr = make("tr", /built-in|profile/.test(source) ? "" : "said"), th = make("th", "", parameter);
+      const tr = make("tr", /^(built-in|same as|.* profile$)/.test(source) ? "" : "said"), th = make("th", "", parameter);
       th.scope = "row";
-      const text = value === null ? "off" : value + (unit === "seconds" ? " s" : unit ? " " + unit : "");
+      const text = value === null ? "off" : value + (unit ? " " + (value === 1 && unit !== "s" ? unit.replace(/s$/, "") : unit) : "");
       tr.append(th, make("td", "number", text), make("td", "source", source));
       body.append(tr);
     }
@@ -417,6 +428,12 @@
     });
   }
 
+  function keep(given) {
+    token = given;
+    $("key").textContent = token ? "Forget token" : "Enter token";
+    $("key").classList.toggle("kept", Boolean(token));
+  }
+
   async function act(breaker, word, label, what, grave) {
     if (grave && !(await ask(label + " " + breaker + "?", "It " + what + ".", { yes: label }))) return;
     let why = "This is done for whoever has the token of this program. The page keeps it until it is closed.";
@@ -424,7 +441,7 @@
       if (!token) {
         const given = await ask(label + " " + breaker, why, { secret: true, yes: label });
         if (!given) return;
-        token = given;
+        keep(given);
       }
       let response;
       try {
@@ -435,14 +452,12 @@
       }
       $("key").hidden = false;
       if (response.ok) {
-        $("key").textContent = "Forget token";
         tell(label + " of " + breaker + ": done.");
         return refresh();
       }
       const trouble = await response.json().catch(() => ({}));
       if (response.status !== 401) return tell(label + " of " + breaker + " was refused: " + (trouble.title || response.status) + (trouble.retry_after ? ", come back in " + trouble.retry_after + " s" : "") + ".");
-      token = null;
-      $("key").textContent = "Enter token";
+      keep(null);
       why = "This is not the token. Enter it again, or leave it.";
     }
   }
@@ -520,19 +535,23 @@
   }
 
   function lanes() {
-    const end = now(), begin = end - SPAN, by = new Map();
-    for (const entry of events) if (entry.to && entry.at >= begin) (by.get(entry.breaker) || by.set(entry.breaker, []).get(entry.breaker)).push(entry);
+    const end = now(), recent = events.filter((entry) => entry.to && entry.at >= end - 900), by = new Map();
+    // As long as it takes to show all of them, and no longer: what is new shall not be a stroke at the edge.
+    const first = recent.length ? recent[0].at : end, span = SPANS.find((one) => end - first <= one * 0.9) || 900;
+    const begin = end - span;
+    for (const entry of recent) (by.get(entry.breaker) || by.set(entry.breaker, []).get(entry.breaker)).push(entry);
     const shown = [...by].sort((a, b) => b[1][b[1].length - 1].at - a[1][a[1].length - 1].at).slice(0, MOST_LANES);
+    say($("span"), shown.length ? ", last " + seconds(span) : "");
     $("lanes-none").hidden = shown.length > 0;
     const made = shown.map(([name, changes]) => {
       const lane = make("div", "lane"), svg = draw("svg", { viewBox: "0 0 900 14", preserveAspectRatio: "none", role: "img" });
       const who = make("span", "who", name);
       who.title = name;
       const last = changes[changes.length - 1];
-      svg.setAttribute("aria-label", name + ": " + count(changes.length, "change", "changes") + " in 15 minutes, " + WORDS[last.to] + " since " + clock(last.at));
+      svg.setAttribute("aria-label", name + ": " + count(changes.length, "change", "changes") + " in " + seconds(span) + ", " + WORDS[last.to] + " since " + clock(last.at));
       svg.append(draw("rect", { class: "base", x: 0, y: 0, width: 900, height: 14 }));
       changes.forEach((change, i) => {
-        const from = ((change.at - begin) / SPAN) * 900, to = i + 1 < changes.length ? ((changes[i + 1].at - begin) / SPAN) * 900 : 900;
+        const from = ((change.at - begin) / span) * 900, to = i + 1 < changes.length ? ((changes[i + 1].at - begin) / span) * 900 : 900;
         // Shape tells it too: open is high, half-open half as high, closed is low.
         const height = { open: 14, forced_open: 14, half_open: 8, disabled: 6, metrics_only: 6 }[change.to] || 3;
         svg.append(draw("rect", { class: "seg-" + change.to, x: from.toFixed(1), y: 14 - height, width: Math.max(to - from, 1.5).toFixed(1), height }));
@@ -542,7 +561,7 @@
     });
     if (made.length) {
       const scale = make("div", "scale");
-      scale.append(make("span", "", "15 min ago"), make("span", "", "now"));
+      scale.append(make("span", "", seconds(span) + " ago"), make("span", "", "now"));
       made.push(scale);
     }
     $("lanes").replaceChildren(...made);
@@ -564,6 +583,7 @@
       const seen = await json("operations");
       all = seen.operations;
       actions = seen.actions;
+      since = seen.since;
       answered = now();
       for (const op of all) {
         const left = op.state && op.state.retry_after;
@@ -599,7 +619,9 @@
     $("checks").replaceChildren(...found.map(([name, { status, message, response_time_ms: took }]) => {
       const li = make("li"), symbol = icon({ healthy: "closed", degraded: "failing", unhealthy: "open" }[status] || "none");
       symbol.classList.add("t-" + status);
-      li.append(symbol, make("span", "", name), make("span", "text", [status, message, millis(took)].filter(Boolean).join(" · ")));
+      const told = make("span");
+      told.append(make("span", "who", name), make("span", "text", [status, message, millis(took)].filter(Boolean).join(" · ")));
+      li.append(symbol, told);
       return li;
     }));
   }
@@ -667,20 +689,20 @@
     button.addEventListener("click", () => { filter = key; render(); });
     $("filters").append(button);
   }
+  $("rest").addEventListener("click", () => {
+    const last = [...rows.values()].filter((at) => at.tr.parentNode).pop();
+    every = true;
+    render();
+    // The button goes away: the focus goes on from where it was.
+    if (last) last.button.focus({ preventScroll: true });
+  });
   $("find").addEventListener("input", render);
   $("sort").addEventListener("change", render);
   $("changes").addEventListener("change", log);
   $("key").addEventListener("click", async () => {
-    if (token) {
-      token = null;
-      $("key").textContent = "Enter token";
-      return;
-    }
+    if (token) return keep(null);
     const given = await ask("Enter token", "The page keeps it until it is closed, and sends it with manual actions only.", { secret: true, yes: "Keep" });
-    if (given) {
-      token = given;
-      $("key").textContent = "Forget token";
-    }
+    if (given) keep(given);
   });
   document.addEventListener("keydown", (event) => {
     const writes = event.target.closest && event.target.closest("input, select, dialog");
