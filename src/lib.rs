@@ -24,14 +24,15 @@ pub use resilient_clients::{
 pub use resilient_clients::{
     BlockingHttpClient, HttpClient, HttpClientBuilder, HttpError, HttpRequest, HttpResponse, http_client,
 };
-#[cfg(feature = "tower")]
-#[doc(inline)]
-pub use resilient_clients::{OperationLayer, OperationService, tower};
 #[cfg(feature = "redis")]
 #[doc(inline)]
 pub use resilient_clients::{
-    RedisAnswer, RedisClient, RedisClientBuilder, RedisConnection, RedisError, redis_client,
+    BlockingRedisClient, RedisAnswer, RedisClient, RedisClientBuilder, RedisConnection, RedisError,
+    redis_client,
 };
+#[cfg(feature = "tower")]
+#[doc(inline)]
+pub use resilient_clients::{OperationLayer, OperationService, tower};
 #[doc(inline)]
 pub use resilient_macros::{
     api_resilient, bulkhead, cache_resilient, circuit_breaker, database_resilient, fallback, file_resilient,

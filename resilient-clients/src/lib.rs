@@ -5,7 +5,7 @@
 
 #[cfg(feature = "address")]
 mod address;
-#[cfg(any(feature = "database", feature = "http"))]
+#[cfg(any(feature = "database", feature = "http", feature = "redis"))]
 mod blocking;
 #[cfg(feature = "database")]
 mod database;
@@ -35,7 +35,10 @@ pub use http::{
     BlockingHttpClient, HttpClient, HttpClientBuilder, HttpError, HttpRequest, HttpResponse, http_client,
 };
 #[cfg(feature = "redis")]
-pub use redis::{RedisAnswer, RedisClient, RedisClientBuilder, RedisConnection, RedisError, redis_client};
+pub use redis::{
+    BlockingRedisClient, RedisAnswer, RedisClient, RedisClientBuilder, RedisConnection, RedisError,
+    redis_client,
+};
 #[cfg(feature = "database")]
 pub use sqlx;
 #[cfg(feature = "tower")]

@@ -5,7 +5,7 @@ use std::fmt;
 use resilient_runtime::__private::text;
 use resilient_runtime::{IntoDuration, ResilienceConfig};
 
-use super::client::RedisClient;
+use super::client::{RedisClient, Standing};
 use super::error::RedisError;
 use super::server::Server;
 
@@ -29,11 +29,19 @@ pub struct RedisClientBuilder {
     tuned: Vec<Tune>,
     fallback: bool,
     capacity: u64,
+    writes_through: bool,
 }
 
 impl RedisClientBuilder {
     pub(super) fn new() -> Self {
-        Self { url: None, name: "redis".into(), tuned: Vec::new(), fallback: true, capacity: CAPACITY }
+        Self {
+            url: None,
+            name: "redis".into(),
+            tuned: Vec::new(),
+            fallback: true,
+            capacity: CAPACITY,
+            writes_through: false,
+        }
     }
 
     /// Where Redis is:
@@ -115,6 +123,25 @@ impl RedisClientBuilder {
         self
     }
 
+    /// Whether Redis is told what memory took, once it is back. Default false: that is forgotten.
+    ///
+    /// With true, in the background and key by key, with what is left of its time to live:
+    ///
+    /// - what was set is set where Redis has no such key, or still has the value that this client last read or wrote
+    ///   before the outage: what others wrote meanwhile stays;
+    /// - what was removed is removed where Redis still has that value;
+    /// - what was only counted is added to what Redis has;
+    /// - fields of a hash are set where Redis does not have them.
+    ///
+    /// What this client writes to a key after the outage wins. What Redis does not take, being gone again, is dropped, and
+    /// an event says how much. The user needs `EVAL`.
+    ///
+    /// The trap: who removed a key while only this client could not reach Redis may find it there again.
+    pub fn write_through(mut self, tells: bool) -> Self {
+        self.writes_through = tells;
+        self
+    }
+
     /// The client. Nothing is connected yet, and no server needs to be there.
     ///
     /// # Errors
@@ -127,19 +154,22 @@ impl RedisClientBuilder {
             None => text("REDIS_URL").map_or_else(|| URL.to_owned(), |said| said.value),
         };
         let server = Server::parse(&url)?;
+        let Self { capacity, writes_through, .. } = self;
+        let standing = self.fallback.then_some(Standing { capacity, writes_through });
         let config = ResilienceConfig::new(self.name).operation_type("cache").classify::<RedisError>();
         let config = self.tuned.into_iter().fold(config, |config, tune| tune(config));
-        Ok(RedisClient::new(server, config.build()?, self.fallback.then_some(self.capacity)))
+        Ok(RedisClient::new(server, config.build()?, standing))
     }
 }
 
 impl fmt::Debug for RedisClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { url: _, name, tuned: _, fallback, capacity } = self;
+        let Self { url: _, name, tuned: _, fallback, capacity, writes_through } = self;
         f.debug_struct("RedisClientBuilder")
             .field("name", name)
             .field("fallback", fallback)
             .field("capacity", capacity)
+            .field("writes_through", writes_through)
             .finish_non_exhaustive()
     }
 }

@@ -13,13 +13,15 @@ use resilient_runtime::{
 };
 use tokio::time::timeout;
 
+use super::blocking::BlockingRedisClient;
 use super::builder::RedisClientBuilder;
 use super::connection::RedisConnection;
 use super::error::RedisError;
-use super::fallback::Fallback;
+use super::fallback::{Fallback, Seen};
 use super::link::Link;
 use super::outage::{Known, Outages};
 use super::server::Server;
+use super::write_through::{Told, Untold};
 
 /// How long a health check waits for Redis.
 const CHECK_LIMIT: Duration = Duration::from_secs(2);
@@ -70,6 +72,7 @@ struct Inner {
     link: Link,
     fallback: Option<Fallback>,
     outages: Outages,
+    untold: Untold,
     check: OnceLock<HealthCheck>,
 }
 
@@ -88,6 +91,12 @@ struct Inner {
 #[track_caller]
 pub fn redis_client() -> Result<RedisClient, RedisError> {
     RedisClient::builder().build()
+}
+
+/// What stands in.
+pub(super) struct Standing {
+    pub(super) capacity: u64,
+    pub(super) writes_through: bool,
 }
 
 /// Whether a command may be sent again when its answer was lost.
@@ -128,19 +137,26 @@ impl RedisClient {
         RedisClientBuilder::new()
     }
 
-    pub(super) fn new(server: Server, operation: ResilientOperation, fallback: Option<u64>) -> Self {
+    pub(super) fn new(server: Server, operation: ResilientOperation, fallback: Option<Standing>) -> Self {
         let name = operation.name();
         let inner = Arc::new(Inner {
             operation,
             link: Link::new(Arc::new(server)),
-            fallback: fallback.map(|capacity| Fallback::new(name, capacity)),
+            fallback: fallback
+                .map(|Standing { capacity, writes_through }| Fallback::new(name, capacity, writes_through)),
             outages: Outages::default(),
+            untold: Untold::default(),
             check: OnceLock::new(),
         });
         let weak = Arc::downgrade(&inner);
         let check = register_health_check(name, move || checked(weak.clone()));
         inner.check.get_or_init(|| check);
         Self(inner)
+    }
+
+    /// The same client for code that is not async.
+    pub fn blocking(&self) -> BlockingRedisClient {
+        BlockingRedisClient::of(self.clone())
     }
 
     /// What the key holds, as text, bytes, a number or whatever else is made from a Redis value; `None` where there is none.
@@ -150,7 +166,13 @@ impl RedisClient {
     /// [`RedisError`]; a value that is no `T` is [`RedisError::Unreadable`].
     pub async fn get<T: FromRedisValue>(&self, key: impl AsRef<[u8]>) -> Result<Option<T>, RedisError> {
         let key = key.as_ref();
-        let found = self.ask(Command::read("GET", key), |fallback, outage| fallback.get(outage, key)).await?;
+        let found = self
+            .ask(
+                Command::read("GET", key),
+                |fallback, it| fallback.get(it.outage, key),
+                |fallback, found: &Option<Vec<u8>>| Some(Seen::of(fallback, found.as_deref())),
+            )
+            .await?;
         read(found)
     }
 
@@ -188,14 +210,11 @@ impl RedisClient {
         if let Some(ttl) = ttl {
             command = command.with("PX").with(milliseconds(ttl));
         }
-        let stored: Value = self
-            .ask(command, |fallback, outage| {
-                fallback.set(outage, key, value, ttl)?;
-                Ok(Value::Okay)
-            })
-            .await?;
-        drop(stored);
-        Ok(())
+        let instead = |fallback: &Fallback, it: Away| {
+            fallback.set(it.outage, key, value.clone(), ttl)?;
+            Ok(Value::Okay)
+        };
+        self.ask(command, instead, |fallback, _| Some(fallback.digest(&value))).await.map(drop)
     }
 
     /// Removes the key; whether it was there.
@@ -205,7 +224,8 @@ impl RedisClient {
     /// [`RedisError`].
     pub async fn del(&self, key: impl AsRef<[u8]>) -> Result<bool, RedisError> {
         let key = key.as_ref();
-        self.ask(Command::write("DEL", key), |fallback, outage| fallback.del(outage, key)).await
+        let instead = |fallback: &Fallback, it: Away| fallback.del(it.outage, key);
+        self.ask(Command::write("DEL", key), instead, |_, _| Some(Seen::Nothing)).await
     }
 
     /// What a field of a hash holds.
@@ -220,8 +240,8 @@ impl RedisClient {
     ) -> Result<Option<T>, RedisError> {
         let (key, field) = (key.as_ref(), field.as_ref());
         let command = Command::read("HGET", key).with(field);
-        let found = self.ask(command, |fallback, outage| fallback.hget(outage, key, field)).await?;
-        read(found)
+        let instead = |fallback: &Fallback, it: Away| fallback.hget(it.outage, key, field);
+        read(self.ask(command, instead, |_, _| None).await?)
     }
 
     /// Makes a field of a hash hold `value`; whether it is new.
@@ -239,7 +259,8 @@ impl RedisClient {
         async move {
             let value = value?;
             let command = Command::write("HSET", &key).with(&field).with(&value);
-            self.ask(command, |fallback, outage| fallback.hset(outage, &key, &field, value)).await
+            let instead = |fallback: &Fallback, it: Away| fallback.hset(it.outage, &key, &field, value);
+            self.ask(command, instead, |_, _| None).await
         }
     }
 
@@ -257,7 +278,8 @@ impl RedisClient {
         async move {
             let ttl = ttl?;
             let command = Command::write("PEXPIRE", &key).with(milliseconds(ttl));
-            self.ask(command, |fallback, outage| fallback.expire(outage, &key, ttl)).await
+            let instead = |fallback: &Fallback, it: Away| fallback.expire(it.outage, &key, ttl);
+            self.ask(command, instead, |_, _| None).await
         }
     }
 
@@ -281,7 +303,9 @@ impl RedisClient {
     pub async fn incr_by(&self, key: impl AsRef<[u8]>, by: i64) -> Result<i64, RedisError> {
         let key = key.as_ref();
         let command = Command { repeated: Repeated::Never, ..Command::write("INCRBY", key).with(by) };
-        self.ask(command, |fallback, outage| fallback.incr(outage, key, by)).await
+        let instead = |fallback: &Fallback, it: Away| fallback.incr(it.outage, key, by, it.was_sent);
+        self.ask(command, instead, |fallback, sum: &i64| Some(fallback.digest(sum.to_string().as_bytes())))
+            .await
     }
 
     /// Does anything else with the connection, in the layers. There is no fallback for it.
@@ -312,7 +336,7 @@ impl RedisClient {
     {
         let known = self.0.outages.known();
         let answer = self.0.through(Repeated::Safely, work).await;
-        self.0.told(known, &answer);
+        Inner::told(&self.0, known, &answer);
         answer
     }
 
@@ -328,7 +352,7 @@ impl RedisClient {
     {
         let known = self.0.outages.known();
         let answer = self.0.through(Repeated::Never, work).await;
-        self.0.told(known, &answer);
+        Inner::told(&self.0, known, &answer);
         answer
     }
 
@@ -346,40 +370,56 @@ impl RedisClient {
         self.0.health().await
     }
 
+    /// Asks Redis, and what stands in where Redis is away; `saw` is what Redis's answer says of the text that the key holds.
     async fn ask<T: FromRedisValue>(
         &self,
         command: Command<'_>,
-        instead: impl FnOnce(&Fallback, u64) -> Result<T, RedisError>,
+        instead: impl FnOnce(&Fallback, Away) -> Result<T, RedisError>,
+        saw: impl FnOnce(&Fallback, &T) -> Option<Seen>,
     ) -> Result<T, RedisError> {
-        let Inner { outages, fallback, .. } = &*self.0;
+        let Inner { outages, fallback, untold, .. } = &*self.0;
         let Command { wire, key, writes, repeated } = command;
         let wire = &wire;
         let known = outages.known();
+        if writes {
+            untold.forget(key).await;
+        }
         let answer = self
             .0
             .through(repeated, async |mut connection| wire.query_async::<T>(&mut connection).await)
             .await;
-        self.0.told(known, &answer);
-        let (Err(error), Some(fallback)) = (&answer, fallback) else {
-            if let Some(fallback) = fallback
-                && writes
-                && outages.known().is_away()
-            {
-                // Redis has it now, and the fallback may have what came before.
-                fallback.forget(key);
+        Inner::told(&self.0, known, &answer);
+        let Some(fallback) = fallback else { return answer };
+        match &answer {
+            Ok(answer) => {
+                if writes && outages.known().is_away() {
+                    // Redis has it now, and the fallback may have what came before.
+                    fallback.forget(key);
+                }
+                if let Some(seen) = saw(fallback, answer) {
+                    fallback.saw(key, seen);
+                }
             }
-            return answer;
-        };
-        if !error.is_absence() {
-            return answer;
+            Err(error) if error.is_absence() => {
+                let (outage, begins) = outages.away();
+                if begins {
+                    let client = self.0.operation.name();
+                    tracing::warn!(target: "resilient", client, reason = %error, "redis is away, and memory stands in");
+                }
+                return instead(fallback, Away { outage, was_sent: error.may_have_been_sent() });
+            }
+            Err(_) => {}
         }
-        let (outage, begins) = outages.away();
-        if begins {
-            let client = self.0.operation.name();
-            tracing::warn!(target: "resilient", client, reason = %error, "redis is away, and memory stands in");
-        }
-        instead(fallback, outage)
+        answer
     }
+}
+
+/// What the fallback has to know of the call that it takes.
+#[derive(Clone, Copy)]
+struct Away {
+    outage: u64,
+    /// Redis may have carried it out, all the same.
+    was_sent: bool,
 }
 
 impl Inner {
@@ -440,17 +480,28 @@ impl Inner {
     }
 
     /// What a call that began when `known` was so says of an outage.
-    fn told<T>(&self, known: Known, answer: &Result<T, RedisError>) {
+    fn told<T>(this: &Arc<Self>, known: Known, answer: &Result<T, RedisError>) {
         let answered = answer.as_ref().err().is_none_or(RedisError::is_answer);
-        if !answered || !known.is_away() || !self.is_closed() {
+        if !answered || !known.is_away() || !this.is_closed() {
             return;
         }
-        if let Some(outage) = self.outages.back(known) {
-            if let Some(fallback) = &self.fallback {
-                fallback.clear(outage);
-            }
-            tracing::info!(target: "resilient", client = self.operation.name(), "redis is back");
+        let Some(outage) = this.outages.back(known) else { return };
+        tracing::info!(target: "resilient", client = this.operation.name(), "redis is back");
+        let Some(fallback) = &this.fallback else { return };
+        let untold = this.untold.take_over(fallback.written(outage));
+        fallback.clear(outage);
+        if untold {
+            let this = Arc::clone(this);
+            tokio::spawn(async move { this.tell().await });
         }
+    }
+
+    /// Tells Redis what was written while it was away.
+    async fn tell(&self) {
+        let Some(fallback) = &self.fallback else { return };
+        let Told { written, left_alone, lost } = self.untold.tell(&self.link, fallback).await;
+        let client = self.operation.name();
+        tracing::info!(target: "resilient", client, written, left_alone, lost, "redis was told what memory took");
     }
 
     /// While the breaker lets only probes through, others are refused and go to the fallback.
@@ -496,7 +547,7 @@ async fn checked(inner: Weak<Inner>) -> CheckReport {
 
 impl fmt::Debug for RedisClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { operation, link, fallback, outages, check: _ } = &*self.0;
+        let Inner { operation, link, fallback, outages, untold: _, check: _ } = &*self.0;
         f.debug_struct("RedisClient")
             .field("name", &operation.name())
             .field("server", link.server())
@@ -511,22 +562,22 @@ fn single(value: &impl ToRedisArgs) -> Result<Vec<u8>, RedisError> {
     let mut arguments = value.to_redis_args();
     match (arguments.pop(), arguments.is_empty()) {
         (Some(only), true) => Ok(only),
-        _ => Err(RedisError::Invalid("a value is one text, number or row of bytes")),
+        _ => Err(RedisError::Invalid("a value is one text, number or row of bytes".into())),
     }
 }
 
 fn time_to_live(ttl: impl IntoDuration) -> Result<Duration, RedisError> {
     match ttl.into_duration() {
         Ok(ttl) if !ttl.is_zero() => Ok(ttl),
-        Ok(_) => Err(RedisError::Invalid("a time to live of nothing; `del` removes a key")),
+        Ok(_) => Err(RedisError::Invalid("a time to live of nothing; `del` removes a key".into())),
         Err(_) => Err(RedisError::Invalid(
-            "a time to live is a duration, a number of seconds or a text such as \"5m\"",
+            "a time to live is a duration, a number of seconds or a text such as \"5m\"".into(),
         )),
     }
 }
 
 /// What Redis counts in, rounded up.
-fn milliseconds(ttl: Duration) -> u64 {
+pub(super) fn milliseconds(ttl: Duration) -> u64 {
     u64::try_from(ttl.as_nanos().div_ceil(1_000_000).min(LONGEST)).unwrap_or(u64::MAX)
 }
 

@@ -53,7 +53,7 @@ pub enum RedisError {
     Unreadable(&'static str),
     /// What was given cannot be sent. Nothing was sent.
     #[error("Redis was not asked: {0}")]
-    Invalid(&'static str),
+    Invalid(Box<str>),
     /// The URL is none that is understood.
     #[error("not the address of a Redis server: write {0}")]
     InvalidAddress(&'static str),
@@ -177,7 +177,7 @@ impl RedisError {
             ErrorKind::Server(_) | ErrorKind::Extension => {
                 Self::of_answer(error.kind(), error.code().unwrap_or_default(), &error.to_string())
             }
-            _ => Self::Invalid("the command is not one that can be sent"),
+            _ => Self::Invalid("the command is not one that can be sent".into()),
         }
     }
 
@@ -241,6 +241,15 @@ impl RedisError {
             | Self::Invalid(_)
             | Self::InvalidAddress(_)
             | Self::Misconfigured(_) => false,
+        }
+    }
+
+    /// Whether Redis may have been sent the command before.
+    pub(super) fn may_have_been_sent(&self) -> bool {
+        match self {
+            Self::Unanswered { .. } => true,
+            Self::Refused(refused) => refused.is_timeout() || refused.is_deadline_exceeded(),
+            _ => false,
         }
     }
 

@@ -4,3 +4,4 @@ mod contract;
 mod outage;
 mod support;
 mod topologies;
+mod write_through;

@@ -8,20 +8,12 @@ use futures_util::future::join_all;
 use resilient::testing::Scope;
 use resilient::{HealthStatus, RedisClient, RedisError, ResilienceError, State};
 use resilient_clients_tests::redis::{durable_redis, redis, told};
-use resilient_clients_tests::{Fault, Process, Proxy};
+use resilient_clients_tests::{Fault, Process};
 use tokio::time::{sleep, timeout};
 
-use crate::support::{LIMIT, RECOVERY, is_refused, no_permit_is_held, ping, quick, scoped, soon, until_back};
-
-/// A server, a proxy before it, and a client of the proxy.
-fn proxied(
-    change: impl FnOnce(resilient::RedisClientBuilder) -> resilient::RedisClientBuilder,
-) -> (Process, Proxy, RedisClient) {
-    let server = Process::start(redis(&[]));
-    let proxy = Proxy::start(server.address());
-    let client = change(quick(proxy.address())).build().unwrap();
-    (server, proxy, client)
-}
+use crate::support::{
+    LIMIT, RECOVERY, is_refused, no_permit_is_held, ping, proxied, quick, scoped, soon, until_back,
+};
 
 /// The breaker is open, calls are answered from memory and at once; when `mend` was done all is as before.
 async fn opens_and_recovers(client: &RedisClient, mend: impl FnOnce()) {
@@ -537,4 +529,51 @@ fn a_call_is_no_large_future() {
     ] {
         assert!(size <= 4096, "{call}: {size} bytes");
     }
+}
+
+#[test]
+#[cfg_attr(not(feature = "servers"), ignore = "needs redis-server: scripts/test")]
+fn code_that_is_not_async_has_the_same_client_and_its_threads_share_a_connection() {
+    // In real time, so in the process's own runtime.
+    let (_server, proxy, client) = proxied(|client| client.name("not_async"));
+    let client = client.blocking();
+    std::thread::scope(|threads| {
+        for n in 0..4 {
+            let client = &client;
+            threads.spawn(move || {
+                for _ in 0..50 {
+                    client.incr("counter").unwrap();
+                    client.set_with_ttl(format!("{n}"), n, "1h").unwrap();
+                    assert_eq!(client.get(format!("{n}")).unwrap(), Some(n));
+                }
+            });
+        }
+    });
+    assert_eq!(client.get("counter").unwrap(), Some(200));
+    assert_eq!(proxy.connections(), 1);
+    assert!(client.hset("hash", "field", 1).unwrap());
+    assert_eq!(client.hget("hash", "field").unwrap(), Some(1));
+    assert!(client.expire("hash", "1h").unwrap());
+    assert!(client.del("hash").unwrap());
+    client.call(async |mut connection| ping(&mut connection).await).unwrap();
+    proxy.set(Fault::Refuse);
+    client.set("key", "in memory").unwrap();
+    assert_eq!(client.get("key").unwrap(), Some("in memory".to_owned()));
+    assert_eq!(client.health_check().status, HealthStatus::Degraded);
+    proxy.set(Fault::Pass);
+    std::thread::sleep(2 * RECOVERY);
+    assert_eq!(client.get::<String>("key").unwrap(), None);
+    assert!(!client.is_degraded());
+    assert_eq!(client.get("counter").unwrap(), Some(200));
+}
+
+#[tokio::test]
+async fn a_worker_of_a_runtime_may_call_the_blocking_client() {
+    scoped(async {
+        let client = quick(([127, 0, 0, 1], 1).into()).build().unwrap().blocking();
+        client.set("key", 1).unwrap();
+        assert_eq!(client.get("key").unwrap(), Some(1));
+        assert!(client.is_degraded());
+    })
+    .await;
 }

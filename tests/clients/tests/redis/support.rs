@@ -81,6 +81,16 @@ pub(crate) async fn scoped(test: impl Future<Output = ()>) {
     Scope::new().run(Box::pin(test)).await;
 }
 
+/// A server, a proxy before it, and a client of the proxy.
+pub(crate) fn proxied(
+    change: impl FnOnce(resilient::RedisClientBuilder) -> resilient::RedisClientBuilder,
+) -> (Process, Proxy, RedisClient) {
+    let server = Process::start(redis(&[]));
+    let proxy = Proxy::start(server.address());
+    let client = change(quick(proxy.address())).build().unwrap();
+    (server, proxy, client)
+}
+
 /// Within ten times the limit, which any call of these has to keep.
 pub(crate) async fn soon<T>(call: impl Future<Output = T>) -> T {
     timeout(10 * LIMIT, call).await.expect("it ends soon")
