@@ -347,6 +347,17 @@ async fn events_are_told_newest_last_and_from_a_number_on() {
 }
 
 #[tokio::test]
+async fn what_stands_in_a_variable_that_cannot_be_used_is_told_by_no_route() {
+    let scope = Scope::builder().env("PYNOMALY_DATABASE_TIMEOUT", "hunter2").build();
+    let app = scope.run(async { resilience_router() }).await;
+    let served = Served::new(app).await;
+    scope.run(async { load_user(true).await.unwrap() }).await;
+    let events = served.get("/resilience/events").await;
+    assert_eq!(events.json()["events"][0]["kind"], "configuration");
+    assert!(!events.text.contains("hunter2"), "{}", events.text);
+}
+
+#[tokio::test]
 async fn actions_are_refused_where_no_token_is_configured() {
     let (scope, served) = served(resilience_router).await;
     open_load_user(&scope).await;
