@@ -42,13 +42,13 @@ const DEFAULT_URL: &str = "sqlite:resilient.db";
 ///   that gave none.
 /// - **Without a word it is SQLite**: the file `resilient.db` in the working directory, made where it is not there, with WAL,
 ///   every commit on the disk. `PREFIX_DATABASE_URL` names another (`sqlite:`, `postgres://`, `mysql://`, `mariadb://`), each behind
-///   the feature of its name.
+///   the feature of its name. `sqlite:data/shop.db` is relative, `sqlite:///data/shop.db` is not.
 /// - **A server on another machine has to show its certificate** (rustls, whom the system trusts), unless the URL says
 ///   otherwise: `?sslmode=disable`, for MySQL `?ssl-mode=DISABLED`.
 ///
 /// `DB` is [`Any`]: the URL decides which backend it is, and statements are sqlx's, with the types that all backends have
 /// (numbers, texts, bytes, booleans) and the backend's own placeholders. A program that knows its backend says so and has all of its
-/// types and words: `DatabaseClient::<sqlx::Postgres>::of()`. One type with a parameter serves both, since a client over `Any` alone
+/// types and words: `DatabaseClient::<sqlx::Postgres>::native()`. One type with a parameter serves both, since a client over `Any` alone
 /// would keep dates, UUIDs and JSON from those who know, and one for each backend could not follow a URL.
 ///
 /// Copies are cheap and share everything. While any lives, [`check_health`](resilient_runtime::check_health) asks the database
@@ -129,8 +129,8 @@ impl<DB: DatabaseBackend> DatabaseClient<DB> {
         Self { shared: Arc::new(Shared { operation, connections, _check: check }) }
     }
 
-    /// A client of this backend and no other, with its own types: `DatabaseClient::<sqlx::Postgres>::of()`.
-    pub fn of() -> DatabaseClientBuilder<DB> {
+    /// A client of this backend and no other, with its own types: `DatabaseClient::<sqlx::Postgres>::native()`.
+    pub fn native() -> DatabaseClientBuilder<DB> {
         DatabaseClientBuilder::new()
     }
 

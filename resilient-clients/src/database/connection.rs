@@ -96,24 +96,38 @@ impl<DB: DatabaseBackend> Connections<DB> {
     /// A connection in a transaction that has just begun.
     ///
     /// BEGIN is what shows whether an idle connection is still one: where it is not, the next is taken, and in the end a new
-    /// one is made.
+    /// one is made. One that does not answer was forgotten by something on the way, and so were the others.
     pub(super) async fn begin(
         self: &Arc<Self>,
         access: Access,
         until: Option<Instant>,
     ) -> Result<Connected<DB>, DatabaseError> {
-        while let Some(idle) = self.pool().try_acquire() {
-            let mut connected = Connected::new(self, idle);
-            match connected.begin(access, until).await {
-                Ok(()) => return Ok(connected),
+        while let Some(mut connected) = self.idle() {
+            let begun = match self.silence(until) {
+                Some(silence) => timeout(silence, connected.begin(access, until)).await,
+                None => Ok(connected.begin(access, until).await),
+            };
+            match begun {
+                Ok(Ok(())) => return Ok(connected),
                 // Let in once, and now thrown out: the next one will say whether that is so still.
-                Err(DatabaseError::ConnectionLost { .. } | DatabaseError::Server(_)) => {}
-                Err(other) => return Err(other),
+                Ok(Err(DatabaseError::ConnectionLost { .. } | DatabaseError::Server(_))) => {}
+                Ok(Err(other)) => return Err(other),
+                Err(_) => while self.idle().is_some() {},
             }
         }
         let mut connected = Connected::new(self, self.acquire(until).await?);
         connected.begin(access, until).await?;
         Ok(connected)
+    }
+
+    fn idle(self: &Arc<Self>) -> Option<Connected<DB>> {
+        self.pool().try_acquire().map(|idle| Connected::new(self, idle))
+    }
+
+    /// How long an idle connection may take to answer. SQLite has no connection that could be lost, and waits for locks.
+    fn silence(&self, until: Option<Instant>) -> Option<Duration> {
+        let left = until.map_or(Duration::MAX, |until| until.saturating_duration_since(now()) / 3);
+        (self.target.dialect != Dialect::Sqlite).then(|| self.wait.min(left))
     }
 
     /// A connection that is free, or a new one.
@@ -178,14 +192,13 @@ impl<DB: DatabaseBackend> Connections<DB> {
 
     /// Asks the server something: over an idle connection, and where there is none that works over a new one.
     pub(super) async fn ask(self: &Arc<Self>) -> Result<(), DatabaseError> {
-        if let Some(idle) = self.pool().try_acquire() {
-            let mut connected = Connected::new(self, idle);
-            if let Some(connection) = &mut connected.connection
-                && DB::fetch_optional(connection, self.target.dialect.ask()).await.is_ok()
-            {
-                connected.give_back();
-                return Ok(());
-            }
+        if let Some(mut idle) = self.idle()
+            && let Some(connection) = &mut idle.connection
+            && let Ok(Ok(_)) =
+                timeout(FAREWELL / 2, DB::fetch_optional(connection, self.target.dialect.ask())).await
+        {
+            idle.give_back();
+            return Ok(());
         }
         let mut connection = self.connect().await?;
         DB::fetch_optional(&mut connection, self.target.dialect.ask())

@@ -237,8 +237,14 @@ impl DatabaseError {
     /// An error that came before there was a connection.
     pub(super) fn connecting(address: &str, error: sqlx::Error) -> Self {
         let address = address.to_owned();
+        // A certificate that is refused comes as data that is invalid.
+        let no_tls = match &error {
+            sqlx::Error::Tls(_) => true,
+            sqlx::Error::Io(error) => error.kind() == io::ErrorKind::InvalidData,
+            _ => false,
+        };
         match error {
-            sqlx::Error::Tls(_) => Self::Misconfigured(format!(
+            _ if no_tls => Self::Misconfigured(format!(
                 "no TLS with the database at {address}: the server has none, or its certificate is not trusted; \
                  `sslmode` (MySQL: `ssl-mode`) in the URL says how much is asked for"
             )),
@@ -301,7 +307,10 @@ impl From<sqlx::Error> for DatabaseError {
             sqlx::Error::RowNotFound => Self::RowNotFound,
             sqlx::Error::Protocol(_) => lost("its answer cannot be read"),
             sqlx::Error::WorkerCrashed => lost("its thread ended"),
-            sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => lost("its pool is closed"),
+            sqlx::Error::PoolTimedOut => lost("the pool gave none"),
+            sqlx::Error::PoolClosed => {
+                Self::Misused("the client was closed, and cannot begin a session any more")
+            }
             sqlx::Error::BeginFailed | sqlx::Error::InvalidSavePointStatement => {
                 Self::Misused("a transaction was begun within the session by hand: `begin` makes a savepoint")
             }

@@ -178,6 +178,20 @@ impl<R> ResilientOperation<R> {
     }
 
     /// The limit of one attempt as it is in force now; `None` where there is none. For a client that tells it to its server.
+    ///
+    /// The trap: the deadline around a call may be nearer, see [`Deadline::current`](crate::Deadline::current).
+    ///
+    /// ```
+    /// # use resilient_runtime as resilient;
+    /// use resilient::ResilienceConfig;
+    /// use std::time::Duration;
+    ///
+    /// let operation = ResilienceConfig::new("get_user").operation_type("database").build()?;
+    /// assert_eq!(operation.timeout(), Some(Duration::from_secs(30)));
+    /// let patient = ResilienceConfig::new("get_report").enable_timeout(false).build()?;
+    /// assert_eq!(patient.timeout(), None);
+    /// # Ok::<(), resilient_runtime::ConfigErrors>(())
+    /// ```
     pub fn timeout(&self) -> Option<Duration> {
         self.policy().timeout
     }

@@ -16,14 +16,17 @@ pub const PASSWORD: &str = "hunter2-mariadb";
 
 const SMALL: [&str; 2] = ["--innodb-log-file-size=4M", "--innodb-buffer-pool-size=16M"];
 
-/// A server with an empty database `app`. What `mariadb-install-db` makes is made once, in `scratch`, and copied.
+/// A server with an empty database `app`, and TLS where it is given a certificate and its key. What `mariadb-install-db` makes is made
+/// once, in `scratch`, and copied.
 ///
 /// # Panics
 ///
 /// Where it is not installed, or does not start.
-pub fn start(scratch: &Path) -> Process {
+pub fn start(scratch: &Path, tls: Option<(&str, &str)>) -> Process {
     let template = template(scratch).expect("mariadb-install-db works");
-    let recipe = Recipe::new(|place| {
+    let tls = tls.map(|(certificate, key)| (certificate.to_owned(), key.to_owned()));
+    let is_encrypted = tls.is_some();
+    let recipe = Recipe::new(move |place| {
         let mut command = Command::new("mariadbd");
         command.arg("--no-defaults").args(SMALL);
         command.arg(format!("--datadir={}", place.folder.join("data").display()));
@@ -32,15 +35,23 @@ pub fn start(scratch: &Path) -> Process {
         command.arg(format!("--port={}", place.port));
         // What is committed is with the kernel, which a killed process does not take along.
         command.args(["--bind-address=127.0.0.1", "--innodb-flush-log-at-trx-commit=2", "--user=root"]);
+        if is_encrypted {
+            command.arg(format!("--ssl-cert={}", place.folder.join("server.crt").display()));
+            command.arg(format!("--ssl-key={}", place.folder.join("server.key").display()));
+        }
         command
     })
     .prepare(move |place| {
         let init = format!(
-            "CREATE DATABASE IF NOT EXISTS app;\n\
+            "CREATE DATABASE IF NOT EXISTS app CHARACTER SET utf8mb4;\n\
              CREATE USER IF NOT EXISTS app@'%' IDENTIFIED BY '{PASSWORD}';\n\
              GRANT ALL ON *.* TO app@'%';\n"
         );
         fs::write(place.folder.join("init.sql"), init)?;
+        if let Some((certificate, key)) = &tls {
+            fs::write(place.folder.join("server.crt"), certificate)?;
+            fs::write(place.folder.join("server.key"), key)?;
+        }
         run(Command::new("cp").arg("-a").arg(&template).arg(place.folder.join("data")))
     })
     .answers(|place| {

@@ -14,15 +14,18 @@ use crate::process::{Process, Recipe};
 /// The password of its user `app`.
 pub const PASSWORD: &str = "hunter2-postgres";
 
-/// A server with an empty database `postgres`. What `initdb` makes is made once, in `scratch`, and copied.
+/// A server with an empty database `postgres`, and TLS where it is given a certificate and its key. What `initdb` makes is made once,
+/// in `scratch`, and copied.
 ///
 /// # Panics
 ///
 /// Where it is not installed, or does not start.
-pub fn start(scratch: &Path) -> Process {
+pub fn start(scratch: &Path, tls: Option<(&str, &str)>) -> Process {
     let programs = programs();
     let template = template(&programs, scratch).expect("initdb works");
     let (server, is_ready) = (programs.join("postgres"), programs.join("pg_isready"));
+    let tls = tls.map(|(certificate, key)| (certificate.to_owned(), key.to_owned()));
+    let is_encrypted = tls.is_some();
     let recipe = Recipe::new(move |place| {
         let mut command = as_postgres(&server);
         command.arg("-D").arg(place.folder.join("data"));
@@ -38,11 +41,26 @@ pub fn start(scratch: &Path) -> Process {
         ] {
             command.arg("-c").arg(setting);
         }
+        if is_encrypted {
+            command.args(["-c", "ssl=on"]);
+        }
         command
     })
     .prepare(move |place| {
         fs::set_permissions(&place.folder, fs::Permissions::from_mode(0o755))?;
-        run(Command::new("cp").arg("-a").arg(&template).arg(place.folder.join("data")))
+        let data = place.folder.join("data");
+        run(Command::new("cp").arg("-a").arg(&template).arg(&data))?;
+        if let Some((certificate, key)) = &tls {
+            for (file, content) in [("server.crt", certificate), ("server.key", key)] {
+                let file = data.join(file);
+                fs::write(&file, content)?;
+                fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
+                if let Some((user, group)) = user() {
+                    chown(&file, Some(user), Some(group))?;
+                }
+            }
+        }
+        Ok(())
     })
     .answers(move |place| {
         let asked =

@@ -172,6 +172,19 @@ impl Process {
         }
     }
 
+    /// Stops some of its processes, by their numbers.
+    ///
+    /// # Panics
+    ///
+    /// Where one is not its own.
+    pub fn stop_only(&self, processes: &[i32]) {
+        let running = self.child();
+        let own = with_descendants(running.as_ref().expect("the server runs"));
+        let chosen: Vec<Pid> = processes.iter().filter_map(|process| Pid::from_raw(*process)).collect();
+        assert!(chosen.iter().all(|process| own.contains(process)), "processes of the server");
+        signal(&chosen, Signal::STOP);
+    }
+
     /// Lets it go on after [`stop`](Self::stop) (SIGCONT).
     pub fn resume(&self) {
         let running = self.child();

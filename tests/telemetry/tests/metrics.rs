@@ -249,6 +249,8 @@ fn names_beyond_the_bound_are_other_together_and_their_gauges_are_sums() {
             operation.call(|| DOWN).unwrap_err();
         }
     }
+    let told = counted.scraped();
+    assert!(!told.text.contains(r#"resilient_breaker_state{breaker="other""#), "{}", told.text);
     let scraped = counted.scrape();
     let failed = |operation: &str| format!(r#"{{operation="{operation}",outcome="failure"}}"#);
     let [first, second, others] = [failed("bounded_0"), failed("bounded_1"), failed("other")];
@@ -300,6 +302,8 @@ fn breakers_kept_by_key_are_counted_by_state_and_no_key_is_told() {
     keyed("host-a.example", DOWN).unwrap_err();
     keyed("host-b.example", DOWN).unwrap_err();
     keyed("host-a.example", Ok(())).unwrap_err();
+    // One key's change is not the name's.
+    has(&counted.scraped().of("resilient_breaker_state"), &[]);
     let scraped = counted.scrape();
     let states = scraped.of("resilient_breaker_state");
     assert_eq!(states[r#"{breaker="keyed",state="open"}"#], 2_000);
@@ -329,6 +333,29 @@ fn gauges_say_how_things_stand_and_what_is_gone_is_zero() {
     assert_eq!(value(state), Some(1_000));
     resilient::reset_resilience_state();
     assert_eq!(counted.scrape().value(state), Some(0));
+}
+
+#[test]
+fn a_look_that_a_change_overtakes_leaves_no_state_of_before() {
+    let (_, _inside) = inside();
+    let counted = Counted::default();
+    let handle = breaker("orders").unwrap();
+    let open = r#"resilient_breaker_state{breaker="orders",state="forced_open"}"#;
+    for round in 0..300 {
+        let (look, change) = (|| counted.metrics.update_gauges(), || handle.force_open());
+        let together = std::sync::Barrier::new(2);
+        std::thread::scope(|threads| {
+            threads.spawn(|| {
+                together.wait();
+                look();
+            });
+            together.wait();
+            (0..round % 50).for_each(|_| std::hint::spin_loop());
+            change();
+        });
+        assert_eq!(counted.scraped().value(open), Some(1_000), "{round}");
+        handle.force_close();
+    }
 }
 
 #[test]

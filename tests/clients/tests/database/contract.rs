@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use resilient::{DatabaseError, HealthStatus, ResilienceError, State, sqlx};
-use sqlx::Acquire as _;
+use sqlx::{Acquire as _, Row as _};
 use tokio::time::{sleep, timeout};
 
-use crate::world::{Backend, LONG, SECRET, SLOTS, World, assert_harmless, take_all_slots};
+use crate::world::{Backend, LONG, SECRET, SLOTS, World, assert_harmless, now, take_all_slots};
 
 #[derive(Debug, thiserror::Error)]
 #[error("the account is empty")]
@@ -236,7 +236,7 @@ pub(crate) async fn a_pool_that_is_too_small_says_so_and_not_that_the_server_is_
         release.notify_waiters();
     };
     let all = async { tokio::join!(hold(), hold(), hold(), hold(), too_many) };
-    let (a, b, c, d, ()) = timeout(LONG, all).await.unwrap();
+    let (a, b, c, d, ()) = timeout(LONG, Box::pin(all)).await.unwrap();
     for done in [a, b, c, d] {
         done.unwrap();
     }
@@ -282,6 +282,51 @@ pub(crate) async fn a_session_that_is_in_anothers_way_is_tried_again_until_it_pa
     take_all_slots(&client).await;
 }
 
+/// What the types are that every backend has.
+pub(crate) async fn numbers_texts_bytes_and_nothing_go_there_and_back(world: &World) {
+    let client = world.client().await;
+    let (bytes, real) = match world.backend {
+        Backend::Postgres => ("BYTEA", "DOUBLE PRECISION"),
+        _ => ("BLOB", "DOUBLE"),
+    };
+    let table = format!("CREATE TABLE things (i BIGINT, f {real}, t VARCHAR(80), b {bytes}, n VARCHAR(80))");
+    let insert = world.sql("INSERT INTO things VALUES ($1, $2, $3, $4, $5)");
+    client
+        .session(async |mut session| {
+            sqlx::query(&table).execute(&mut session).await?;
+            sqlx::query(&insert)
+                .bind(-7_i64)
+                .bind(0.5_f64)
+                .bind("żółć")
+                .bind(vec![0_u8, 255])
+                .bind(None::<String>)
+                .execute(&mut session)
+                .await?;
+            Ok(())
+        })
+        .await
+        .unwrap();
+    let row = client
+        .read(async |mut session| {
+            Ok(sqlx::query("SELECT i, f, t, b, n FROM things").fetch_one(&mut session).await?)
+        })
+        .await
+        .unwrap();
+    assert_eq!((row.get::<i64, _>(0), row.get::<f64, _>(1)), (-7, 0.5));
+    assert_eq!(row.get::<Vec<u8>, _>(3), [0, 255]);
+    assert_eq!(row.get::<Option<String>, _>(4), None);
+    assert_eq!(row.get::<String, _>(2), "żółć");
+    let error = client
+        .read(async |mut session| {
+            let wrong: Vec<i64> = sqlx::query_scalar("SELECT t FROM things").fetch_all(&mut session).await?;
+            Ok(wrong)
+        })
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("mismatched types"), "{error}");
+    assert_harmless(&error);
+}
+
 pub(crate) async fn health_is_asked_of_the_database_itself(world: &World) {
     let client = world.client().await;
     let report = client.health_check().await;
@@ -325,7 +370,7 @@ pub(crate) async fn code_that_is_not_async_has_sessions_too(world: &World) {
     });
     assert!(failed.unwrap_err().own_error::<Empty>().is_some());
     let row = blocking.read(|session| session.fetch_one(sqlx::query("SELECT n FROM numbers"))).unwrap();
-    assert_eq!(sqlx::Row::get::<i64, _>(&row, 0), 1);
+    assert_eq!(row.get::<i64, _>(0), 1);
     let rows = blocking.read(|session| session.fetch_all(sqlx::query("SELECT n FROM numbers"))).unwrap();
     assert_eq!(rows.len(), 1);
     let none =
@@ -384,6 +429,9 @@ pub(crate) async fn a_statement_that_takes_too_long_ends_on_the_server_too(world
              AND id <> connection_id()",
         ),
     };
+    // Nor may code that is not async wait for longer.
+    let blocked = client.blocking().read(|session| session.execute(sqlx::query(slow))).err().unwrap();
+    assert!(ResilienceError::find(&blocked).is_some_and(ResilienceError::is_timeout), "{blocked:?}");
     for _ in 0..=SLOTS {
         let error = client
             .read(async |mut session| {
@@ -416,7 +464,9 @@ pub(crate) async fn a_statement_that_takes_too_long_ends_on_the_server_too(world
 pub(crate) async fn a_refused_login_is_told_at_once_and_without_the_password(world: &World) {
     let url = world.url().replace("hunter2-", "hunter2-wrong-");
     let client = world.builder().url(url).layers(|it| it.failure_threshold(1)).build().unwrap();
+    let began = now();
     let error = client.read(async |_| Ok(())).await.unwrap_err();
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
     assert!(matches!(error, DatabaseError::LoginRefused { .. }), "{error:?}");
     assert_harmless(&error);
     assert_eq!(world.breaker().state(), State::Open, "it counts, and is final");

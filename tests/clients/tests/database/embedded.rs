@@ -116,7 +116,7 @@ pub(crate) async fn readers_and_a_writer_keep_out_of_each_others_way(world: &Wor
 
 pub(crate) async fn a_statement_without_end_is_ended_with_its_thread(world: &World) {
     let name = "without_end";
-    let client = DatabaseClient::<sqlx::Sqlite>::of()
+    let client = DatabaseClient::<sqlx::Sqlite>::native()
         .url(world.url())
         .name(name)
         .pool_size(SLOTS)

@@ -247,3 +247,28 @@ pub(crate) async fn idle_connections_that_died_are_replaced_in_one_attempt(world
     }
     assert_eq!(world.breaker().state(), State::Closed);
 }
+
+/// As a firewall does that forgets a connection: no end of it is told, new ones work.
+pub(crate) async fn idle_connections_that_hang_are_replaced_in_one_attempt(world: &World) {
+    let client = world.builder().max_attempts(1).layers(|it| it.failure_threshold(1)).build().unwrap();
+    world.make_tables(&client).await;
+    take_all_slots(&client).await;
+    let backends: Vec<i32> = client
+        .read(async |mut session| {
+            let all = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'";
+            Ok(sqlx::query_scalar(all).fetch_all(&mut session).await?)
+        })
+        .await
+        .unwrap();
+    assert_eq!(backends.len(), SLOTS as usize);
+    // Back in the pool.
+    while world.in_use(&client).await != "0" {
+        sleep(Duration::from_millis(5)).await;
+    }
+    sleep(Duration::from_millis(100)).await;
+    world.server().stop_only(&backends);
+    world.insert(&client, 1).await.unwrap();
+    assert_eq!(world.numbers(&client).await, [1]);
+    assert_eq!(client.health_check().await.status, HealthStatus::Healthy);
+    take_all_slots(&client).await;
+}

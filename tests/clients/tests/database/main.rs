@@ -5,6 +5,7 @@
 mod configuration;
 mod contract;
 mod embedded;
+mod encrypted;
 mod faults;
 mod world;
 
@@ -24,6 +25,7 @@ macro_rules! everywhere {
             contract::an_open_session_has_the_time_of_one_attempt,
             contract::a_pool_that_is_too_small_says_so_and_not_that_the_server_is_away,
             contract::a_session_that_is_in_anothers_way_is_tried_again_until_it_passes,
+            contract::numbers_texts_bytes_and_nothing_go_there_and_back,
             contract::health_is_asked_of_the_database_itself,
             contract::code_that_is_not_async_has_sessions_too,
         }
@@ -47,6 +49,7 @@ macro_rules! of_servers {
             faults::a_commit_whose_answer_is_lost_is_told_as_such_and_never_sent_again,
             faults::a_commit_that_nobody_answers_is_cut_off_and_never_sent_again,
             faults::idle_connections_that_died_are_replaced_in_one_attempt,
+            encrypted::a_certificate_that_nobody_vouches_for_is_refused_and_one_that_is_is_not,
         }
     };
 }
@@ -86,9 +89,15 @@ mod sqlite {
 mod postgres {
     everywhere!(served postgres);
     of_servers!(served postgres);
+    served! {
+        postgres:
+        faults::idle_connections_that_hang_are_replaced_in_one_attempt,
+        configuration::postgres_as_such_has_its_own_types,
+    }
 }
 
 mod mariadb {
     everywhere!(served mariadb);
     of_servers!(served mariadb);
+    served! { mariadb: configuration::mysql_as_such_has_its_own_types }
 }

@@ -13,6 +13,8 @@ use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::encrypted::Certified;
+
 /// How many connections the clients of the tests have.
 pub(crate) const SLOTS: u32 = 4;
 /// Never in an error.
@@ -50,11 +52,21 @@ impl World {
     }
 
     pub(crate) fn postgres() -> Self {
-        Self::new(Backend::Postgres, Some(postgres::start(Path::new(env!("CARGO_TARGET_TMPDIR")))))
+        Self::postgres_with(None)
     }
 
     pub(crate) fn mariadb() -> Self {
-        Self::new(Backend::MariaDb, Some(mariadb::start(Path::new(env!("CARGO_TARGET_TMPDIR")))))
+        Self::mariadb_with(None)
+    }
+
+    pub(crate) fn postgres_with(certified: Option<&Certified>) -> Self {
+        let tls = certified.map(|it| (it.certificate.as_str(), it.key.as_str()));
+        Self::new(Backend::Postgres, Some(postgres::start(Path::new(env!("CARGO_TARGET_TMPDIR")), tls)))
+    }
+
+    pub(crate) fn mariadb_with(certified: Option<&Certified>) -> Self {
+        let tls = certified.map(|it| (it.certificate.as_str(), it.key.as_str()));
+        Self::new(Backend::MariaDb, Some(mariadb::start(Path::new(env!("CARGO_TARGET_TMPDIR")), tls)))
     }
 
     pub(crate) fn url(&self) -> String {
@@ -75,6 +87,12 @@ impl World {
 
     pub(crate) fn server(&self) -> &Process {
         self.server.as_ref().expect("the backend is a server")
+    }
+
+    /// With what the URL says besides, by the backend's own name for it: PostgreSQL's first.
+    pub(crate) fn url_with(&self, said: &[(&str, &str); 2]) -> String {
+        let (name, value) = said[usize::from(self.backend == Backend::MariaDb)];
+        format!("{}?{name}={value}", self.url())
     }
 
     /// A client with short waits.
