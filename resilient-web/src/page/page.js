@@ -126,6 +126,13 @@
   // Beside its own name a breaker need not be named again.
   const plain = (text) => text.replace(/^circuit breaker '[^']*' /, "").replace(" -> ", " → ").replaceAll("_", " ");
 
+  // A long path may be broken where its parts meet.
+  function broken(name) {
+    const it = make("span");
+    for (const part of name.split(/(?<=::|[._-])/)) it.append(part, make("wbr"));
+    return it;
+  }
+
   // Rows
 
   function row(op) {
@@ -147,7 +154,7 @@
     button.type = "button";
     button.setAttribute("aria-expanded", "false");
     const sub = make("span", "sub");
-    button.append(icon("more"), make("span", "", op.name));
+    button.append(icon("more"), broken(op.name));
     name.append(button, sub);
     const cells = {
       calls: cell("number", "calls/s"), failed: cell("number", "failed"), p50: cell("number p50", "p50"), p95: cell("number", "p95"),
@@ -183,8 +190,10 @@
     const short = op.location ? op.location.split("/").slice(-2).join("/") : "seen while it ran";
     say(at.sub, [op.operation_type, short].filter(Boolean).join(" · "));
     say(cells.calls, seen.still ? "–" : rate(op.minute.per_second));
-    say(cells.failed, seen.still ? "–" : percent(op.minute.failure_rate));
-    cells.failed.classList.toggle("bad", op.minute.failure_rate >= 0.05 && op.minute.failed > 0);
+    // Whoever calls gets no answer from a refusal either.
+    const bad = seen.still ? 0 : (op.minute.failed + op.minute.refused) / op.minute.calls;
+    say(cells.failed, seen.still ? "–" : percent(bad));
+    cells.failed.classList.toggle("bad", bad >= 0.05);
     for (const part of ["p50", "p95", "p99"]) say(cells[part], millis(op.minute[part]));
     const drawn = op.history ? op.history.calls.join() + "|" + op.history.bad.join() : "";
     if (at.spark !== drawn) {
@@ -512,9 +521,33 @@
     if (!soon) soon = setTimeout(() => { soon = 0; refresh(); }, 350);
   }
 
+  // An outage is a long row of probes that fail: one line is enough for those that follow each other.
+  function folded(entries) {
+    const kept = [], last = new Map();
+    const drop = (entry) => kept.splice(kept.lastIndexOf(entry), 1);
+    for (const entry of entries) {
+      const before = entry.to && last.get(entry.breaker);
+      if (entry.from === "half_open" && entry.to === "open" && before && before.to === "half_open") {
+        drop(before);
+        const probes = before.before && before.before.probes ? before.before.probes : 0;
+        if (probes) drop(before.before);
+        const reason = entry.reason + (probes ? ", " + (probes + 1) + " times in a row" : "");
+        const one = { ...entry, from: "open", reason, probes: probes + 1 };
+        kept.push(one);
+        last.set(entry.breaker, one);
+        continue;
+      }
+      const one = before ? { ...entry, before } : entry;
+      kept.push(one);
+      if (entry.to) last.set(entry.breaker, one);
+    }
+    return kept;
+  }
+
   function log() {
     const only = $("changes").checked;
-    const shown = events.filter((entry) => !only || entry.to || entry.kind === "configuration").slice(-100).reverse();
+    const wanted = events.filter((entry) => !only || entry.to || entry.kind === "configuration");
+    const shown = (only ? folded(wanted) : wanted).slice(-100).reverse();
     const key = only + "|" + shown.map((entry) => entry.id + ago(entry.at)).join();
     $("log-none").hidden = shown.length > 0;
     if ($("log").dataset.of === key) return;
@@ -527,7 +560,7 @@
       const when = make("time", "", ago(entry.at));
       when.dateTime = new Date(entry.at * 1000).toISOString();
       when.title = clock(entry.at);
-      const text = make("span", "text", entry.to ? WORDS[entry.from] + " → " + WORDS[entry.to] + ": " + entry.reason : entry.text);
+      const text = make("span", "text", entry.probes ? "still open: " + entry.reason : entry.to ? WORDS[entry.from] + " → " + WORDS[entry.to] + ": " + entry.reason : entry.text);
       if (entry.times > 1) text.append(make("span", "times", " × " + entry.times.toLocaleString("en")));
       li.append(symbol, make("span", "who", entry.operation), when, text);
       return li;
