@@ -130,7 +130,7 @@ impl Inner {
                 } else {
                     CheckReport::unhealthy(format!("it answers {status}"))
                 }
-                .detail("status", status.as_str())
+                .detail("http_status", status.as_str())
             }
         };
         report.detail("host", host)

@@ -47,13 +47,23 @@ pub struct CheckReport {
     #[cfg_attr(feature = "serde", serde(rename = "response_time_ms", serialize_with = "milliseconds"))]
     pub response_time: Duration,
     /// What else there is to know, by name.
-    #[cfg_attr(feature = "serde", serde(flatten))]
+    #[cfg_attr(feature = "serde", serde(flatten, serialize_with = "besides"))]
     pub details: BTreeMap<&'static str, String>,
 }
 
 #[cfg(feature = "serde")]
 fn milliseconds<S: serde::Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64((span.as_secs_f64() * 1e6).round() / 1e3)
+}
+
+/// A reader that finds a key twice takes either.
+#[cfg(feature = "serde")]
+fn besides<S: serde::Serializer>(
+    details: &BTreeMap<&'static str, String>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let own = |name: &str| matches!(name, "status" | "message" | "response_time_ms");
+    serializer.collect_map(details.iter().filter(|(name, _)| !own(name)))
 }
 
 impl CheckReport {
@@ -77,6 +87,8 @@ impl CheckReport {
     }
 
     /// One thing more that is worth knowing.
+    ///
+    /// The trap: as JSON it stands beside `status`, `message` and `response_time_ms`; one of these names is left out there.
     #[must_use]
     pub fn detail(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.details.insert(name, value.into());
@@ -286,6 +298,18 @@ mod tests {
         assert_eq!(
             serde_json::to_string(&report).unwrap(),
             r#"{"status":"healthy","response_time_ms":1.235,"version":"7"}"#
+        );
+    }
+
+    #[test]
+    fn no_detail_takes_the_place_of_what_every_report_tells() {
+        let report = CheckReport::degraded("slow")
+            .detail("status", "404")
+            .detail("message", "x")
+            .detail("code", "404");
+        assert_eq!(
+            serde_json::to_string(&report).unwrap(),
+            r#"{"status":"degraded","message":"slow","response_time_ms":0.0,"code":"404"}"#
         );
     }
 }
