@@ -215,7 +215,7 @@ impl Dialect {
                     Access::Write => (0, "BEGIN IMMEDIATE"),
                 };
                 // What is waited for in vain is told as such, before the time is over.
-                let busy = millis.map_or(5000, |millis| millis * 3 / 4);
+                let busy = millis.map_or(5000, |millis| millis * 2 / 3);
                 write!(sql, "PRAGMA query_only = {query_only}; PRAGMA busy_timeout = {busy}; {begin}")
             }
         };
@@ -263,7 +263,7 @@ mod tests {
         );
         assert_eq!(
             Dialect::Sqlite.begin(Access::Write, limit),
-            "PRAGMA query_only = 0; PRAGMA busy_timeout = 1875; BEGIN IMMEDIATE"
+            "PRAGMA query_only = 0; PRAGMA busy_timeout = 1666; BEGIN IMMEDIATE"
         );
     }
 

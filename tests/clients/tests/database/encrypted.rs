@@ -46,7 +46,7 @@ pub(crate) async fn a_certificate_that_nobody_vouches_for_is_refused_and_one_tha
     std::fs::write(&authority, &certified.authority).unwrap();
     let url = format!("{}&ssl-ca={}", encrypted.url_with(&verify), authority.display());
     let client = encrypted.builder().url(url).name("vouched_for").build().unwrap();
-    encrypted.make_tables(&client).await;
+    encrypted.make_tables().await;
     encrypted.insert(&client, 1).await.unwrap();
-    assert_eq!(encrypted.numbers(&client).await, [1]);
+    assert_eq!(encrypted.numbers().await, [1]);
 }

@@ -1,7 +1,7 @@
 //! A database of a test's own, and what its tests look at.
 
 use std::error::Error;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use resilient_clients_tests::{Process, Proxy, mariadb, postgres};
 use tempfile::TempDir;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::encrypted::Certified;
 
@@ -37,6 +37,8 @@ pub(crate) struct World {
     folder: TempDir,
     /// Of this test alone in the process.
     name: String,
+    /// For what is not tested: past the proxy, and with all the time that a loaded machine needs.
+    patient: DatabaseClient,
 }
 
 impl World {
@@ -44,7 +46,17 @@ impl World {
         static WORLDS: AtomicU32 = AtomicU32::new(0);
         let name = format!("database_{}", WORLDS.fetch_add(1, Ordering::Relaxed));
         let proxy = server.as_ref().map(|server| Proxy::start(server.address()));
-        Self { backend, proxy, server, folder: TempDir::new().unwrap(), name }
+        let folder = TempDir::new().unwrap();
+        let url = match (backend, &server) {
+            (Backend::Postgres, Some(server)) => {
+                format!("{}?application_name=patient", postgres::url(server.address()))
+            }
+            (Backend::MariaDb, Some(server)) => mariadb::url(server.address()),
+            _ => format!("sqlite:{}", file_in(&folder).display()),
+        };
+        let patient = DatabaseClient::builder().url(url).name(format!("{name}_patient"));
+        let patient = patient.layers(|it| it.base_delay("50ms").max_attempts(10).failure_threshold(100));
+        Self { backend, proxy, server, folder, name, patient: patient.build().unwrap() }
     }
 
     pub(crate) fn sqlite() -> Self {
@@ -73,8 +85,12 @@ impl World {
         match (self.backend, &self.proxy) {
             (Backend::Postgres, Some(proxy)) => postgres::url(proxy.address()),
             (Backend::MariaDb, Some(proxy)) => mariadb::url(proxy.address()),
-            _ => format!("sqlite:{}/test.db", self.folder.path().display()),
+            _ => format!("sqlite:{}", self.file().display()),
         }
+    }
+
+    pub(crate) fn file(&self) -> PathBuf {
+        file_in(&self.folder)
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -104,22 +120,24 @@ impl World {
 
     /// A client, and the tables of the tests.
     pub(crate) async fn client(&self) -> DatabaseClient {
-        let client = self.builder().build().unwrap();
-        self.make_tables(&client).await;
-        client
+        self.client_of(self.builder()).await
     }
 
-    pub(crate) async fn make_tables(&self, client: &DatabaseClient) {
-        for table in
-            ["CREATE TABLE numbers (n BIGINT NOT NULL)", "CREATE TABLE users (name VARCHAR(80) PRIMARY KEY)"]
-        {
-            let made = client
-                .session(async |mut session| {
-                    sqlx::query(table).execute(&mut session).await?;
-                    Ok(())
-                })
-                .await;
-            made.unwrap();
+    pub(crate) async fn client_of(&self, builder: DatabaseClientBuilder) -> DatabaseClient {
+        self.make_tables().await;
+        builder.build().unwrap()
+    }
+
+    pub(crate) async fn make_tables(&self) {
+        for table in [
+            "CREATE TABLE IF NOT EXISTS numbers (n BIGINT NOT NULL)",
+            "CREATE TABLE IF NOT EXISTS users (name VARCHAR(80) PRIMARY KEY)",
+        ] {
+            let made = self.patient.session(async |mut session| {
+                sqlx::query(table).execute(&mut session).await?;
+                Ok(())
+            });
+            made.await.unwrap();
         }
     }
 
@@ -145,8 +163,9 @@ impl World {
     }
 
     /// Every number that was written, in order.
-    pub(crate) async fn numbers(&self, client: &DatabaseClient) -> Vec<i64> {
-        let read = client
+    pub(crate) async fn numbers(&self) -> Vec<i64> {
+        let read = self
+            .patient
             .read(async |mut session| {
                 Ok(sqlx::query_scalar("SELECT n FROM numbers ORDER BY n").fetch_all(&mut session).await?)
             })
@@ -154,14 +173,32 @@ impl World {
         read.unwrap()
     }
 
+    /// The number that a query finds.
+    pub(crate) async fn number(&self, query: &str) -> i64 {
+        let read = self
+            .patient
+            .read(async |mut session| Ok(sqlx::query_scalar(query).fetch_one(&mut session).await?))
+            .await;
+        read.unwrap()
+    }
+
     pub(crate) fn breaker(&self) -> CircuitBreaker {
         resilient::breaker(&self.name).unwrap()
     }
+}
 
-    /// What the health check says is in use.
-    pub(crate) async fn in_use(&self, client: &DatabaseClient) -> String {
-        client.health_check().await.details["pool_in_use"].clone()
-    }
+/// No session is under way any more, or was forgotten: what is rolled back may take a moment.
+pub(crate) async fn assert_idle(client: &DatabaseClient) {
+    let idle = async {
+        while client.health_check().await.details["pool_in_use"] != "0" {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(LONG, idle).await.expect("every slot came back");
+}
+
+fn file_in(folder: &TempDir) -> PathBuf {
+    folder.path().join("test.db")
 }
 
 /// Takes every slot of the pool at once: none was leaked.
