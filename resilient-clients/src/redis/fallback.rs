@@ -276,13 +276,13 @@ impl Fallback {
                     "increment or decrement would overflow",
                 )));
             };
-            let now = if may_know { 0 } else { by };
+            let new = if may_know { 0 } else { by };
             entry.data = Some(match entry.data {
-                Some(Data::Text(_)) => Data::Text(here.to_string().into_bytes()),
                 Some(Data::Counted { untold, .. }) => {
-                    Data::Counted { here, untold: untold.saturating_add(now) }
+                    Data::Counted { here, untold: untold.saturating_add(new) }
                 }
-                _ => Data::Counted { here, untold: now },
+                None if !entry.removed => Data::Counted { here, untold: new },
+                _ => Data::Text(here.to_string().into_bytes()),
             });
             Ok(here)
         })

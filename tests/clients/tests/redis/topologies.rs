@@ -1,9 +1,9 @@
 //! Sentinels and clusters, when what they tell changes.
 
-use resilient::RedisClient;
 use resilient::redis::cmd;
-use resilient_clients_tests::Process;
+use resilient::{RedisClient, RedisError};
 use resilient_clients_tests::redis::{cluster, cluster_node, redis, sentinel, told};
+use resilient_clients_tests::{Fault, Process, Proxy};
 use std::time::Duration;
 use tokio::time::sleep;
 
@@ -102,6 +102,30 @@ async fn a_cluster_that_dies_and_returns_is_found_again() {
         client.set("key", 3).await.unwrap();
         assert_eq!(client.get("key").await.unwrap(), Some(3));
         assert!(!client.is_degraded());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(feature = "servers"), ignore = "needs redis-server: scripts/test")]
+async fn a_cluster_is_not_sent_an_increment_again_either() {
+    scoped(async {
+        let node = cluster();
+        let proxy = Proxy::start(node.address());
+        told(node.address(), &["CONFIG", "SET", "cluster-announce-port", &proxy.port().to_string()]);
+        let client = RedisClient::builder()
+            .url(format!("redis-cluster://{}", proxy.address()))
+            .timeout(20 * LIMIT)
+            .fallback(false)
+            .build()
+            .unwrap();
+        assert_eq!(client.incr("counter").await.unwrap(), 1);
+        proxy.set(Fault::Cut(1));
+        let lost = client.incr("counter").await.unwrap_err();
+        assert!(matches!(lost, RedisError::Unanswered { counted: false }), "{lost:?}");
+        proxy.set(Fault::Pass);
+        sleep(LIMIT).await;
+        assert_eq!(told(node.address(), &["GET", "counter"]), "2");
     })
     .await;
 }

@@ -144,6 +144,7 @@ async fn what_was_removed_is_removed_unless_somebody_wrote_it_anew() {
         for key in ["mine", "another's", "set again"] {
             client.set(key, "value").await.unwrap();
         }
+        client.set("counted again", 100).await.unwrap();
         told(server.address(), &["SET", "never seen", "value"]);
         let written = async |client: &RedisClient| {
             for key in ["mine", "another's", "never seen", "set again"] {
@@ -151,6 +152,8 @@ async fn what_was_removed_is_removed_unless_somebody_wrote_it_anew() {
                 assert_eq!(client.get::<String>(key).await.unwrap(), None);
             }
             client.set("set again", "later").await.unwrap();
+            client.del("counted again").await.unwrap();
+            assert_eq!(client.incr("counted again").await.unwrap(), 1);
             client.set("set and removed", "value").await.unwrap();
             assert!(client.del("set and removed").await.unwrap());
         };
@@ -159,6 +162,7 @@ async fn what_was_removed_is_removed_unless_somebody_wrote_it_anew() {
         assert_eq!(here!(all, "GET", "another's"), "another's");
         assert_eq!(here!(all, "GET", "never seen"), "value");
         assert_eq!(here!(all, "GET", "set again"), "later");
+        assert_eq!(here!(all, "GET", "counted again"), "1");
         assert_eq!(here!(all, "EXISTS", "set and removed"), ":0");
     })
     .await;
