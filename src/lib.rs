@@ -30,6 +30,11 @@ pub use resilient_clients::{
     BlockingRedisClient, RedisAnswer, RedisClient, RedisClientBuilder, RedisConnection, RedisError,
     redis_client,
 };
+#[cfg(feature = "s3")]
+#[doc(inline)]
+pub use resilient_clients::{
+    BlockingS3Client, Progress, S3Client, S3ClientBuilder, S3Error, S3Object, S3Stream, s3_client,
+};
 #[cfg(feature = "tower")]
 #[doc(inline)]
 pub use resilient_clients::{OperationLayer, OperationService, tower};

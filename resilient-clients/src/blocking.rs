@@ -114,6 +114,14 @@ pub(crate) fn wait_here<F: Future>(future: F) -> Result<F::Output, Unable> {
     }
 }
 
+/// Does it on the worker, and nobody waits for it.
+#[cfg(feature = "s3")]
+pub(crate) fn detach(future: impl Future<Output = ()> + Send + 'static) {
+    if let Ok(worker) = worker() {
+        worker.handle.spawn(future);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -20,6 +20,8 @@ pub use ::http as http_types;
 /// The crate `redis`, whose commands go through [`RedisClient::call`].
 #[cfg(feature = "redis")]
 pub use ::redis as redis_driver;
+#[cfg(feature = "s3")]
+mod s3;
 #[cfg(feature = "tower")]
 pub mod tower;
 
@@ -39,6 +41,8 @@ pub use redis::{
     BlockingRedisClient, RedisAnswer, RedisClient, RedisClientBuilder, RedisConnection, RedisError,
     redis_client,
 };
+#[cfg(feature = "s3")]
+pub use s3::{BlockingS3Client, Progress, S3Client, S3ClientBuilder, S3Error, S3Object, S3Stream, s3_client};
 #[cfg(feature = "database")]
 pub use sqlx;
 #[cfg(feature = "tower")]

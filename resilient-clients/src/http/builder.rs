@@ -35,6 +35,7 @@ pub struct HttpClientBuilder {
     proxy: Proxy,
     roots: Vec<CertificateDer<'static>>,
     health_path: Option<String>,
+    is_registered: bool,
     problem: Option<HttpError>,
 }
 
@@ -59,6 +60,7 @@ impl HttpClientBuilder {
             proxy: Proxy::None,
             roots: Vec::new(),
             health_path: None,
+            is_registered: true,
             problem: None,
         }
     }
@@ -176,6 +178,13 @@ impl HttpClientBuilder {
         self
     }
 
+    /// Whoever builds on it has a health check of its own.
+    #[cfg(feature = "s3")]
+    pub(crate) fn unregistered(mut self) -> Self {
+        self.is_registered = false;
+        self
+    }
+
     /// The client. Nothing is sent yet, so the server need not be there.
     ///
     /// # Errors
@@ -202,6 +211,7 @@ impl HttpClientBuilder {
                 redirects: self.redirects,
                 deadline_header: self.deadline_header,
                 health_path: self.health_path,
+                is_registered: self.is_registered,
             },
         )
     }

@@ -1,7 +1,7 @@
 //! One request, as often as it has to be sent.
 
 use std::error::Error as StdError;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use bytes::{Bytes, BytesMut};
 use http::header::HeaderValue;
@@ -15,22 +15,26 @@ use super::redirect;
 use super::response::HttpResponse;
 use super::target::Target;
 
+/// Looks at what an attempt came to, inside of it: what is refused here counts and is tried again as any other.
+pub(crate) type Check =
+    Arc<dyn Fn(Result<HttpResponse, HttpError>) -> Result<HttpResponse, HttpError> + Send + Sync>;
+
 /// How much of the body is kept of an answer that is an error.
 const MAX_ERROR_SIZE: usize = 64 << 10;
 
 /// A request, ready to be sent.
-#[derive(Debug)]
 pub(super) struct Call {
     pub(super) method: Method,
     pub(super) target: Target,
     pub(super) headers: HeaderMap,
     pub(super) payload: Payload,
     pub(super) repeats: Repeats,
+    pub(super) check: Option<Check>,
 }
 
 /// After which failures a request may be sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Repeats {
+pub(crate) enum Repeats {
     /// After any: to send it twice is to send it once.
     Always,
     /// After those that left it unsent.
@@ -84,7 +88,11 @@ impl Inner {
         }
         let name = target.shown(method);
         let answer = request.send().await.map_err(|error| unanswered(&name, error))?;
-        self.read(name, method, answer).await
+        let read = self.read(name, method, answer).await;
+        match &call.check {
+            Some(check) => check(read),
+            None => read,
+        }
     }
 
     async fn read(
@@ -105,7 +113,7 @@ impl Inner {
         };
         // The status says more than what is wrong with the text that explains it.
         let body = if is_error { body.unwrap_or_default() } else { body? };
-        let response = HttpResponse { request, status, headers, body };
+        let response = HttpResponse { request, status, headers, body, may_pass: false };
         if is_error { Err(HttpError::Status(Box::new(response))) } else { Ok(response) }
     }
 }

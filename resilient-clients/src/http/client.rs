@@ -101,6 +101,7 @@ pub(super) struct Settings {
     pub(super) redirects: u32,
     pub(super) deadline_header: Option<HeaderName>,
     pub(super) health_path: Option<String>,
+    pub(super) is_registered: bool,
 }
 
 impl Inner {
@@ -114,13 +115,17 @@ impl Inner {
 
     /// What the server answers to a request that goes past every layer.
     async fn check(&self, path: Option<&str>) -> CheckReport {
-        let asked =
-            match path.map_or_else(|| Ok(self.settings.base.clone()), |path| self.settings.base.at(path)) {
-                Ok(target) => target,
-                Err(error) => return CheckReport::unhealthy(error.to_string()),
-            };
+        self.check_by(Method::GET, path).await
+    }
+
+    async fn check_by(&self, method: Method, path: Option<&str>) -> CheckReport {
+        let base = &self.settings.base;
+        let asked = match path.map_or_else(|| Ok(base.clone()), |path| base.at(path)) {
+            Ok(target) => target,
+            Err(error) => return CheckReport::unhealthy(error.to_string()),
+        };
         let host = asked.host().to_owned();
-        let report = match tokio::time::timeout(CHECK, self.ask(asked)).await {
+        let report = match tokio::time::timeout(CHECK, self.ask(method, asked)).await {
             Err(_) => CheckReport::unhealthy(format!("no answer within {} s", CHECK.as_secs())),
             Ok(Err(_)) => CheckReport::unhealthy("no answer: the connection was refused or broke"),
             Ok(Ok(status)) => {
@@ -136,8 +141,8 @@ impl Inner {
         report.detail("host", host)
     }
 
-    async fn ask(&self, target: Target) -> Result<http::StatusCode, reqwest::Error> {
-        let mut request = self.transport.get(target.url.clone());
+    async fn ask(&self, method: Method, target: Target) -> Result<http::StatusCode, reqwest::Error> {
+        let mut request = self.transport.request(method, target.url.clone());
         if target.origin() == self.settings.base.origin() {
             request = request.headers(self.settings.headers.clone());
         }
@@ -146,6 +151,20 @@ impl Inner {
         }
         Ok(request.send().await?.status())
     }
+}
+
+/// Known by its name for as long as any copy of the client lives.
+fn register(inner: &Arc<Inner>) -> HealthCheck {
+    let known: Weak<Inner> = Arc::downgrade(inner);
+    register_health_check(inner.settings.name.clone(), move || {
+        let inner = known.upgrade();
+        async move {
+            match inner {
+                Some(inner) => inner.check(inner.settings.health_path.as_deref()).await,
+                None => CheckReport::unhealthy("the client is gone"),
+            }
+        }
+    })
 }
 
 impl HttpClient {
@@ -178,19 +197,11 @@ impl HttpClient {
         let if_unsent = config.clone().retry_if(HttpError::was_never_sent).build()?;
         let never = config.clone().retry_if(|_: &HttpError| false).build()?;
         let always = config.build()?;
-        let name = settings.name.clone();
         let check = OnceLock::new();
         let inner = Arc::new(Inner { transport, settings, always, if_unsent, never, check });
-        let known: Weak<Inner> = Arc::downgrade(&inner);
-        let _ = inner.check.set(register_health_check(name, move || {
-            let inner = known.upgrade();
-            async move {
-                match inner {
-                    Some(inner) => inner.check(inner.settings.health_path.as_deref()).await,
-                    None => CheckReport::unhealthy("the client is gone"),
-                }
-            }
-        }));
+        if inner.settings.is_registered {
+            let _ = inner.check.set(register(&inner));
+        }
         Ok(Self { inner })
     }
 
@@ -230,6 +241,12 @@ impl HttpClient {
     /// The same client for code that is not async.
     pub fn blocking(&self) -> BlockingHttpClient {
         BlockingHttpClient::of(self.clone())
+    }
+
+    /// Whether `path`, or the base, answers to `method`.
+    #[cfg(feature = "s3")]
+    pub(crate) async fn check_by(&self, method: Method, path: Option<&str>) -> CheckReport {
+        self.inner.check_by(method, path).await
     }
 
     /// Whether the server answers, asked past every layer, within 2 s: what

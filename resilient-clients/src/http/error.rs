@@ -68,6 +68,14 @@ pub enum HttpError {
         /// What the system says.
         source: Box<dyn StdError + Send + Sync>,
     },
+    /// The answer arrived whole, and is not what was sent.
+    #[error("the answer to {request} is damaged: {why}")]
+    Damaged {
+        /// The request's method and address.
+        request: Box<str>,
+        /// What does not match.
+        why: &'static str,
+    },
     /// The answer is larger than [`max_response_size`](super::HttpClientBuilder::max_response_size) lets it be.
     #[error("the answer to {request} is larger than {limit} bytes; `max_response_size` allows more")]
     TooLarge {
@@ -162,11 +170,12 @@ impl Classify for HttpError {
     fn class(&self) -> Class {
         match self {
             Self::Refused { source, .. } => source.class(),
-            Self::Status(response) if may_pass(response.status()) => Class::Transient,
+            Self::Status(response) if response.may_pass || may_pass(response.status()) => Class::Transient,
             Self::NotConnected { .. } if self.is_untrusted() => Class::Permanent,
-            Self::NotConnected { .. } | Self::Disconnected { .. } | Self::BrokenOff { .. } => {
-                Class::Transient
-            }
+            Self::NotConnected { .. }
+            | Self::Disconnected { .. }
+            | Self::BrokenOff { .. }
+            | Self::Damaged { .. } => Class::Transient,
             Self::Redirect { .. } => Class::Permanent,
             Self::Status(_)
             | Self::TooLarge { .. }

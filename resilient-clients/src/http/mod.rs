@@ -15,6 +15,8 @@ mod tls;
 
 pub use blocking::BlockingHttpClient;
 pub use builder::HttpClientBuilder;
+#[cfg(feature = "s3")]
+pub(crate) use call::Check;
 pub use client::{HttpClient, http_client};
 pub use error::HttpError;
 pub use request::HttpRequest;

@@ -52,7 +52,14 @@ pub(super) fn next(
         }
         let (method, payload) = (Method::GET, Payload::none());
         let target = credited(target, call, is_here);
-        return Ok(Some(Call { method, target, headers, payload, repeats: Repeats::Always }));
+        return Ok(Some(Call {
+            method,
+            target,
+            headers,
+            payload,
+            repeats: Repeats::Always,
+            check: call.check.clone(),
+        }));
     }
     if call.repeats == Repeats::Never {
         return refuse("its body was a stream, which is sent once");
@@ -62,7 +69,7 @@ pub(super) fn next(
     }
     let target = credited(target, call, is_here);
     let (method, payload) = (call.method.clone(), call.payload.clone());
-    Ok(Some(Call { method, target, headers, payload, repeats: call.repeats }))
+    Ok(Some(Call { method, target, headers, payload, repeats: call.repeats, check: call.check.clone() }))
 }
 
 /// The same server is told again who asks; another is told only what the redirect itself says.

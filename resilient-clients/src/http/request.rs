@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::body::Payload;
 use super::builder::header;
-use super::call::{Call, Repeats};
+use super::call::{Call, Check, Repeats};
 use super::client::HttpClient;
 use super::error::HttpError;
 use super::response::HttpResponse;
@@ -30,13 +30,15 @@ pub struct HttpRequest<C = HttpClient> {
     target: Result<Target, HttpError>,
     headers: HeaderMap,
     payload: Payload,
+    repeats: Option<Repeats>,
+    check: Option<Check>,
     problem: Option<HttpError>,
 }
 
 impl<C> HttpRequest<C> {
     pub(super) fn new(client: C, method: Method, target: Result<Target, HttpError>) -> Self {
         let (headers, payload) = (HeaderMap::new(), Payload::none());
-        Self { client, method, target, headers, payload, problem: None }
+        Self { client, method, target, headers, payload, repeats: None, check: None, problem: None }
     }
 
     /// One more pair of the URL's query.
@@ -127,19 +129,33 @@ impl<C> HttpRequest<C> {
         }
     }
 
+    /// To send it twice is to send it once, whatever its method.
+    #[cfg(feature = "s3")]
+    pub(crate) fn repeatable(mut self) -> Self {
+        self.repeats = Some(Repeats::Always);
+        self
+    }
+
+    #[cfg(feature = "s3")]
+    pub(crate) fn checked(mut self, check: Check) -> Self {
+        self.check = Some(check);
+        self
+    }
+
     pub(super) fn into_call(self) -> Result<(C, Call), HttpError> {
-        let Self { client, method, target, headers, payload, problem } = self;
+        let Self { client, method, target, headers, payload, repeats, check, problem } = self;
         if let Some(problem) = problem {
             return Err(problem);
         }
-        let repeats = match payload {
+        let by_method = match payload {
             Payload::Once(_) => Repeats::Never,
             Payload::Whole(_) if method.is_idempotent() || headers.contains_key(IDEMPOTENCY_KEY) => {
                 Repeats::Always
             }
             Payload::Whole(_) => Repeats::IfUnsent,
         };
-        Ok((client, Call { method, target: target?, headers, payload, repeats }))
+        let repeats = repeats.unwrap_or(by_method);
+        Ok((client, Call { method, target: target?, headers, payload, repeats, check }))
     }
 }
 

@@ -21,6 +21,8 @@ pub struct HttpResponse {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
+    /// It is an error that may pass, whatever its status.
+    pub(crate) may_pass: bool,
 }
 
 impl HttpResponse {

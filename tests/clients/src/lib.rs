@@ -2,6 +2,7 @@
 #![allow(clippy::missing_panics_doc, reason = "what does not work here is a failed test")]
 
 pub mod mariadb;
+pub mod moto;
 pub mod postgres;
 pub mod process;
 pub mod proxy;
