@@ -420,6 +420,67 @@ fn an_error_says_for_itself_what_it_is_once_the_operation_is_told_so() {
     assert!((seconds(7)..millis(7_700)).contains(&scope.pauses()[0]), "{:?}", scope.pauses());
 }
 
+/// What two sessions of a database do to each other while the database is well.
+#[derive(Debug, thiserror::Error)]
+enum Busy {
+    #[error("another was in the way")]
+    Contended,
+    #[error("{0}")]
+    Refused(#[from] ResilienceError),
+}
+
+impl Classify for Busy {
+    fn class(&self) -> Class {
+        match self {
+            Self::Contended => Class::Contention,
+            Self::Refused(refused) => refused.class(),
+        }
+    }
+}
+
+#[test]
+fn contention_is_tried_again_and_opens_no_breaker() {
+    let scope = Scope::new();
+    let _inside = scope.enter();
+    let operation = ResilienceConfig::new("objects_contended")
+        .classify::<Busy>()
+        .max_attempts(3)
+        .failure_threshold(1)
+        .budget("none")
+        .build()
+        .unwrap();
+    for _ in 0..10 {
+        let mut attempts = 0;
+        let answer: Result<(), Busy> = operation.call(|| {
+            attempts += 1;
+            Err(Busy::Contended)
+        });
+        assert!(matches!(answer, Err(Busy::Contended)), "{answer:?}");
+        assert_eq!(attempts, 3);
+    }
+    let snapshot = breaker("objects_contended").unwrap().snapshot();
+    assert_eq!((snapshot.state, snapshot.current.failures), (State::Closed, 0));
+    assert_eq!(endings(&scope), [StopReason::Attempts; 10]);
+    // A call that could not get through has failed, though no attempt did.
+    let ignored = scope
+        .events()
+        .into_iter()
+        .any(|event| matches!(event.kind, EventKind::Finished { ignored: true, .. }));
+    assert!(!ignored);
+    // And the author's own word about an error wins over the type's.
+    let listed = |config: ResilienceConfig| {
+        let operation = config.classify::<Busy>().max_attempts(3).build().unwrap();
+        let mut attempts = 0;
+        let _: Result<(), Busy> = operation.call(|| {
+            attempts += 1;
+            Err(Busy::Contended)
+        });
+        attempts
+    };
+    assert_eq!(listed(ResilienceConfig::new("objects_unlisted").retry_if(|_: &Busy| false)), 1);
+    assert_eq!(listed(ResilienceConfig::new("objects_ignored").ignore(|_: &Busy| true)), 1);
+}
+
 /// Why each call ended.
 fn endings(scope: &Scope) -> Vec<StopReason> {
     let ending = |event: resilient::Event| match event.kind {

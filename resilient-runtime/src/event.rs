@@ -47,7 +47,7 @@ pub enum EventKind {
         /// How long it took, where that was measured.
         took: Option<Duration>,
     },
-    /// An attempt failed by the caller's own fault.
+    /// An attempt failed by the caller's own fault, or for contention, after which another may follow.
     AttemptIgnored {
         /// Which attempt, from 1.
         attempt: u32,

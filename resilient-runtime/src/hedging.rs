@@ -454,7 +454,7 @@ impl<'h> Starts<'h> {
 fn judged(class: Option<Class>) -> Judged {
     match class {
         None => Judged::Good,
-        Some(Class::Transient) => Judged::BAD,
+        Some(Class::Transient | Class::Contention) => Judged::BAD,
         Some(Class::Permanent | Class::Caller) => Judged::Final,
     }
 }

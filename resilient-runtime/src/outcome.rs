@@ -16,12 +16,15 @@ pub enum Class {
     Permanent,
     /// The caller's own fault (not found, invalid, forbidden): no breaker failure, not retried.
     Caller,
+    /// Another caller was in the way, of a service that is well (a deadlock, a serialization failure, a version that has
+    /// changed): retried, and no breaker failure. As failures, a few callers of one row would open the breaker for all.
+    Contention,
 }
 
 /// Says what an error type's values mean, once, for every guarded function that returns it.
 ///
 /// Where a type does not implement it, each of its errors is [`Class::Transient`]. `ignore` and
-/// [`Class::Caller`] always win; between the other two, `retry_on` and `retry_if` on one function win over it. In a function generic over its error type it is not seen: what the
+/// [`Class::Caller`] always win; between the others, `retry_on` and `retry_if` on one function win over it. In a function generic over its error type it is not seen: what the
 /// attribute sees there is only the type parameter.
 ///
 /// ```
@@ -104,6 +107,8 @@ enum Meaning {
     Permanent,
     /// The caller's own fault.
     Ignored,
+    /// Nobody's failure; another attempt may do better.
+    Contended,
 }
 
 const NO_HINT: u64 = u64::MAX;
@@ -118,11 +123,13 @@ impl Verdict {
 
     /// What an error's own classification says.
     pub fn of<E: Classify + ?Sized>(error: &E) -> Self {
+        let hinted = |meaning| {
+            let hint = error.retry_after().map_or(NO_HINT, |hint| nanos(hint).min(NO_HINT - 1));
+            Self { meaning, hint }
+        };
         match error.class() {
-            Class::Transient => {
-                let hint = error.retry_after().map_or(NO_HINT, |hint| nanos(hint).min(NO_HINT - 1));
-                Self { hint, ..Self::FAILURE }
-            }
+            Class::Transient => hinted(Meaning::Transient),
+            Class::Contention => hinted(Meaning::Contended),
             Class::Permanent => Self::FAILURE.without_retry(),
             Class::Caller => Self::IGNORED,
         }
@@ -131,7 +138,7 @@ impl Verdict {
     /// `ignore = ..`: neutral for the breaker, and not retried, if `listed`.
     #[must_use]
     pub fn ignore_if(self, listed: bool) -> Self {
-        if listed && self.is_failure() { Self::IGNORED } else { self }
+        if listed && !self.is_success() { Self::IGNORED } else { self }
     }
 
     /// `retry_on = ..` or `retry_if = ..`: a failure is retried only if `listed`.
@@ -139,6 +146,7 @@ impl Verdict {
     pub fn retry_only_if(self, listed: bool) -> Self {
         match self.meaning {
             Meaning::Transient | Meaning::Permanent if listed => Self { meaning: Meaning::Transient, ..self },
+            Meaning::Contended if listed => self,
             _ => self.without_retry(),
         }
     }
@@ -147,6 +155,7 @@ impl Verdict {
     pub(crate) fn without_retry(self) -> Self {
         match self.meaning {
             Meaning::Transient => Self { meaning: Meaning::Permanent, ..self },
+            Meaning::Contended => Self { meaning: Meaning::Ignored, ..self },
             _ => self,
         }
     }
@@ -156,22 +165,18 @@ impl Verdict {
         self.meaning == Meaning::Success
     }
 
-    fn is_failure(self) -> bool {
-        matches!(self.meaning, Meaning::Transient | Meaning::Permanent)
-    }
-
     /// How it counts.
     pub(crate) fn outcome(self) -> Outcome {
         match self.meaning {
             Meaning::Success => Outcome::Success,
             Meaning::Transient | Meaning::Permanent => Outcome::Failure,
-            Meaning::Ignored => Outcome::Ignored,
+            Meaning::Ignored | Meaning::Contended => Outcome::Ignored,
         }
     }
 
     /// Whether another attempt may follow.
     pub(crate) fn retries(self) -> bool {
-        self.meaning == Meaning::Transient
+        matches!(self.meaning, Meaning::Transient | Meaning::Contended)
     }
 
     /// How long the other side asks to be left alone.
@@ -188,6 +193,27 @@ mod tests {
     fn ignoring_wins_over_retrying() {
         assert_eq!(Verdict::FAILURE.ignore_if(true).retry_only_if(true), Verdict::IGNORED);
         assert_eq!(Verdict::FAILURE.retry_only_if(true).ignore_if(true), Verdict::IGNORED);
+    }
+
+    #[test]
+    fn contention_is_neutral_whatever_a_list_says_of_trying_again() {
+        struct Contended;
+        impl Classify for Contended {
+            fn class(&self) -> Class {
+                Class::Contention
+            }
+            fn retry_after(&self) -> Option<Duration> {
+                Some(Duration::from_secs(1))
+            }
+        }
+        let verdict = Verdict::of(&Contended);
+        assert_eq!((verdict.outcome(), verdict.retries()), (Outcome::Ignored, true));
+        assert_eq!(verdict.hint(), Some(Duration::from_secs(1)));
+        let listed = verdict.retry_only_if(true);
+        assert_eq!((listed.outcome(), listed.retries()), (Outcome::Ignored, true));
+        let unlisted = verdict.retry_only_if(false);
+        assert_eq!((unlisted.outcome(), unlisted.retries()), (Outcome::Ignored, false));
+        assert_eq!(verdict.ignore_if(true), Verdict::IGNORED);
     }
 
     #[test]

@@ -15,8 +15,9 @@ use super::codes::Meaning;
 /// Nothing here shows a password, a parameter or a row: of what the server said, only the code and the names of tables and
 /// constraints are shown. All of it is in [`DatabaseAnswer::database_error`], for whoever may see it.
 ///
-/// Defaults: [`Unreachable`](Self::Unreachable), [`ConnectionLost`](Self::ConnectionLost), [`Conflict`](Self::Conflict) and
-/// most of [`Server`](Self::Server) count for the breaker and are tried again. What the statement or the body is to blame
+/// Defaults: [`Unreachable`](Self::Unreachable), [`ConnectionLost`](Self::ConnectionLost) and most of
+/// [`Server`](Self::Server) count for the breaker and are tried again; a [`Conflict`](Self::Conflict) is tried again and counts
+/// for nothing, since a database that ends one of two sessions is well. What the statement or the body is to blame
 /// for ([`Statement`](Self::Statement), [`RowNotFound`](Self::RowNotFound), [`Own`](Self::Own), ..) and a pool that is too
 /// small do neither. A refused login, a wrong configuration and a commit without an answer count, and end the call.
 ///
@@ -326,7 +327,8 @@ impl From<sqlx::Error> for DatabaseError {
 impl Classify for DatabaseError {
     fn class(&self) -> Class {
         match self {
-            Self::Unreachable { .. } | Self::ConnectionLost { .. } | Self::Conflict(_) => Class::Transient,
+            Self::Unreachable { .. } | Self::ConnectionLost { .. } => Class::Transient,
+            Self::Conflict(_) => Class::Contention,
             Self::Server(answer) if answer.meaning == Meaning::Unavailable => Class::Transient,
             Self::Server(_)
             | Self::Misconfigured(_)

@@ -543,7 +543,8 @@ impl Execution {
 
     /// Whether the call has ended; otherwise the wait before another attempt is known now.
     fn go_on(&mut self, end: End, took: Option<Duration>) -> bool {
-        let ignored = matches!(end, End::Failed(verdict) if verdict.outcome() == Outcome::Ignored);
+        // A call that could not get past others has failed, though none of its attempts did.
+        let ignored = matches!(end, End::Failed(verdict) if verdict.outcome() == Outcome::Ignored && !verdict.retries());
         let (outcome, next) = match end {
             End::Succeeded => return true,
             End::Failed(verdict) => {

@@ -36,7 +36,7 @@
 //! | `resilient_worker_threads` | gauge | count | `state` | Threads of sync time limits: active, idle; stuck ones are active too |
 //!
 //! `outcome` of a call is `success`, `failure` (panics and passed deadlines among them), `ignored` (the caller's own fault),
-//! `refused` or `cancelled`; of an attempt one of the first three. `reason` is [`StopReason`](crate::StopReason) or
+//! `refused` or `cancelled`; of an attempt one of the first three (`ignored` is contention too). `reason` is [`StopReason`](crate::StopReason) or
 //! [`TripReason`](crate::TripReason), `kind` [`ErrorKind`](crate::ErrorKind), `state` [`State`](crate::State), `status` [`HealthStatus`](crate::HealthStatus), each as
 //! its `as_str` spells it.
 //!

@@ -243,8 +243,7 @@ pub(crate) async fn a_pool_that_is_too_small_says_so_and_not_that_the_server_is_
 
 /// Two sessions read the same and write what follows from it: databases end one of them, or let it wait.
 pub(crate) async fn a_session_that_is_in_anothers_way_is_tried_again_until_it_passes(world: &World) {
-    let client =
-        world.client_of(world.builder().max_attempts(20).layers(|it| it.failure_threshold(100))).await;
+    let client = world.client_of(world.builder().max_attempts(20)).await;
     world.insert(&client, 0).await.unwrap();
     let runs = AtomicU32::new(0);
     let update = world.sql("UPDATE numbers SET n = $1");
@@ -277,6 +276,7 @@ pub(crate) async fn a_session_that_is_in_anothers_way_is_tried_again_until_it_pa
     let tried = runs.load(Ordering::Relaxed);
     // SQLite's writers wait for one another from the start.
     assert!(tried > 30 || world.backend == Backend::Sqlite, "nobody was in anybody's way: {tried}");
+    assert_eq!(world.breaker().state(), State::Closed, "a database that ends one of two sessions is well");
     take_all_slots(&client).await;
 }
 
