@@ -481,6 +481,47 @@ fn contention_is_tried_again_and_opens_no_breaker() {
     assert_eq!(listed(ResilienceConfig::new("objects_ignored").ignore(|_: &Busy| true)), 1);
 }
 
+#[test]
+fn contention_gives_its_probe_back_fills_no_window_and_pays_its_retries() {
+    let scope = Scope::new();
+    let _inside = scope.enter();
+    let operation = ResilienceConfig::new("objects_contended_probe")
+        .max_attempts(1)
+        .failure_threshold(1)
+        .recovery_timeout(10)
+        .failure_rate(0.5)
+        .window(10)
+        .min_calls(1)
+        .ignore(|fault: &Fault| *fault == Fault::NotFound)
+        .classify::<Busy>()
+        .build()
+        .unwrap();
+    let _: Result<(), _> = operation.call(|| Err(Fault::Down));
+    let breaker = breaker("objects_contended_probe").unwrap();
+    assert_eq!(breaker.state(), State::Open);
+    scope.clock().advance(seconds(10));
+    for _ in 0..5 {
+        let _: Result<(), _> = operation.call(|| Err(Busy::Contended));
+        assert_eq!(breaker.state(), State::HalfOpen);
+    }
+    for _ in 0..2 {
+        operation.call(|| Ok::<_, Busy>(())).unwrap();
+    }
+    assert_eq!(breaker.state(), State::Closed);
+    let _: Result<(), _> = operation.call(|| Err(Busy::Contended));
+    assert_eq!(breaker.snapshot().window.map(|window| window.calls), Some(0));
+
+    // The built-in budget has 500 tokens, and a retry costs 5.
+    let operation =
+        ResilienceConfig::new("objects_contended_budget").max_attempts(3).classify::<Busy>().build().unwrap();
+    let before = endings(&scope).len();
+    for _ in 0..51 {
+        let _: Result<(), _> = operation.call(|| Err(Busy::Contended));
+    }
+    let endings = endings(&scope).split_off(before);
+    assert_eq!((endings[49], endings[50]), (StopReason::Attempts, StopReason::Budget));
+}
+
 /// Why each call ended.
 fn endings(scope: &Scope) -> Vec<StopReason> {
     let ending = |event: resilient::Event| match event.kind {
