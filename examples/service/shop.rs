@@ -8,7 +8,7 @@ use axum::{Json, Router};
 use resilient::sqlx;
 use resilient::web::refusal;
 use resilient::{
-    DatabaseClient, DatabaseError, HttpClient, HttpError, RedisClient, RedisError, ResilienceError,
+    DatabaseClient, DatabaseError, HttpClient, HttpError, RedisClient, RedisError, ResilienceError, S3Client,
 };
 use serde::{Deserialize, Serialize};
 
@@ -16,12 +16,15 @@ use crate::upstream::Upstream;
 
 /// How long a price is believed.
 const FRESH: &str = "2s";
+const RECEIPTS: &str = "receipts";
 
 #[derive(Clone)]
 pub(crate) struct Shop {
     prices: HttpClient,
     cache: RedisClient,
     orders: DatabaseClient,
+    /// Only where a variable says where they are kept.
+    receipts: Option<S3Client>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -82,12 +85,15 @@ impl Shop {
                 Ok(())
             })
             .await?;
-        Ok(Self { prices, cache, orders })
+        let is_told = std::env::var_os("PYNOMALY_S3_ENDPOINT").is_some();
+        let receipts = is_told.then(resilient::s3_client).transpose()?;
+        Ok(Self { prices, cache, orders, receipts })
     }
 
     /// For the start of the program.
     pub(crate) fn depends_on(&self) -> String {
-        format!("{:?}\n               {:?}", self.orders, self.cache)
+        let receipts = self.receipts.as_ref().map(|receipts| format!("\n               {receipts:?}"));
+        format!("{:?}\n               {:?}{}", self.orders, self.cache, receipts.unwrap_or_default())
     }
 
     async fn price(&self, item: u64) -> Result<Price, ShopError> {
@@ -102,7 +108,8 @@ impl Shop {
         Ok(price)
     }
 
-    async fn order(&self, order: &Order) -> Result<i64, ShopError> {
+    /// Its number, and whether there is a receipt. An order stands without one.
+    async fn order(&self, order: &Order) -> Result<(i64, bool), ShopError> {
         let cents = self.price(order.item).await?.cents.cast_signed();
         let (item, pieces) = (order.item.cast_signed(), i64::from(order.pieces));
         let orders = self
@@ -117,7 +124,10 @@ impl Shop {
                 Ok(sqlx::query_scalar("SELECT COUNT(*) FROM orders").fetch_one(&mut session).await?)
             })
             .await?;
-        Ok(orders)
+        let Some(receipts) = &self.receipts else { return Ok((orders, false)) };
+        let text = format!("{pieces} of item {item}: {cents} cents each");
+        let kept = receipts.put_bytes(RECEIPTS, &format!("{orders}.txt"), text).await;
+        Ok((orders, kept.is_ok()))
     }
 }
 
@@ -157,7 +167,9 @@ pub(crate) fn routes(shop: Shop) -> Router {
         _ => Err(ShopError::NoPrice(item)),
     };
     let order = async |State(shop): State<Shop>, Json(order): Json<Order>| {
-        shop.order(&order).await.map(|orders| format!("order {orders}\n"))
+        shop.order(&order).await.map(|(number, receipt)| {
+            format!("order {number}, {}\n", if receipt { "with a receipt" } else { "without a receipt" })
+        })
     };
     Router::new().route("/prices/{item}", get(price)).route("/orders", post(order)).with_state(shop)
 }
