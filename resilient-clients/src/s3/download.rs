@@ -27,7 +27,7 @@ pub struct S3Stream {
     inner: Arc<Inner>,
     place: Place,
     object: S3Object,
-    parts: Ahead<Result<Bytes, S3Error>>,
+    parts: Ahead<Bytes>,
     /// Where the part begins that nobody has asked for yet.
     next: u64,
     expected: Option<Expected>,

@@ -112,10 +112,16 @@ async fn what_is_not_clone_is_copied_by_a_function_or_sent_once() {
 }
 
 /// Ready each second time it is asked, and only then to be called.
-#[derive(Clone)]
 struct Shy {
     asked: u32,
     calls: Arc<AtomicU32>,
+}
+
+/// That it is ready is no other's.
+impl Clone for Shy {
+    fn clone(&self) -> Self {
+        Self { asked: 0, calls: Arc::clone(&self.calls) }
+    }
 }
 
 impl Service<()> for Shy {

@@ -1,8 +1,11 @@
 //! What is promised of answers that a real server gives now and then: by a server that is told what to say.
 
 use std::fs;
+use std::io;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use futures_util::{StreamExt as _, stream};
 use md5::{Digest as _, Md5};
 use resilient::http::Method;
 use resilient::testing::Scope;
@@ -194,6 +197,45 @@ fn another_part_than_was_asked_for_is_asked_for_again() {
             ["bytes=0-5242879", "bytes=5242880-6291455", "bytes=5242880-6291455", "bytes=5242880-6291455"]
         );
         assert_eq!((asked[0].header("if-match"), asked[1].header("if-match")), (None, Some("\"opaque\"")));
+    });
+}
+
+#[test]
+fn who_takes_his_time_makes_no_part_late() {
+    const SLOWER: Duration = Duration::from_millis(1_300);
+    let upstream = Upstream::start();
+    let tune = |it: S3ClientBuilder| it.concurrency(2).timeout("1s").max_attempts(1);
+    both("s3.slowly", &upstream.url(""), tune, |side| {
+        let bytes = content(12 * MIB);
+        let part = |begin: usize, end: usize| {
+            Reply::status(206)
+                .header("content-range", &format!("bytes {begin}-{}/{}", end - 1, bytes.len()))
+                .header("etag", "\"opaque\"")
+                .with_body(bytes[begin..end].to_vec())
+                .after(Duration::from_millis(100))
+        };
+        let (one, two) = (5 * MIB, 10 * MIB);
+        upstream.script([part(0, one), part(one, two), part(two, bytes.len())]);
+        side.runtime.block_on(async {
+            let mut read = side.client.get_stream(BUCKET, "f").await.unwrap();
+            let mut came = Vec::new();
+            while let Some(part) = read.next().await {
+                came.extend_from_slice(&part.unwrap());
+                tokio::time::sleep(SLOWER).await;
+            }
+            assert!(came == bytes);
+        });
+
+        let later = || stored().after(Duration::from_millis(100));
+        upstream.script([begun(), later(), later(), later(), ended()]);
+        let chunks: Vec<_> =
+            bytes.chunks(5 * MIB).map(|chunk| Ok::<_, io::Error>(chunk.to_vec().into())).collect();
+        let slowly = stream::iter(chunks).then(async |chunk| {
+            tokio::time::sleep(SLOWER).await;
+            chunk
+        });
+        let sent = side.client.upload_stream(Box::pin(slowly), BUCKET, "f");
+        assert_eq!(side.runtime.block_on(sent).unwrap().size, 12 * MIB as u64);
     });
 }
 
