@@ -80,19 +80,25 @@ fn a_download_through_every_harm_is_whole_or_leaves_the_old_file() {
 #[cfg_attr(not(feature = "servers"), ignore = "needs moto: scripts/test")]
 fn a_download_that_is_dropped_leaves_the_old_file_and_nothing_else() {
     let world = World::start();
-    both("s3.dropped_down", &world.url(), plain, |side| {
-        side.put("f", content(11 * MIB)).unwrap();
-        let file = side.file("f", b"as it was");
-        world.proxy.set(Fault::Cut(1 << 40));
-        side.runtime.block_on(async {
-            let load = side.client.download_file_with(BUCKET, "f", &file, |_| world.proxy.set(Fault::Stall));
-            let dropped = tokio::time::timeout(Duration::from_millis(1_500), load).await;
-            assert!(dropped.is_err(), "{dropped:?}");
-        });
-        world.proxy.set(Fault::Pass);
-        assert_eq!(fs::read(&file).unwrap(), b"as it was");
-        assert_eq!(side.files(), ["f"]);
-    });
+    both(
+        "s3.dropped_down",
+        &world.url(),
+        |it| it.concurrency(1),
+        |side| {
+            side.put("f", content(11 * MIB)).unwrap();
+            let file = side.file("f", b"as it was");
+            world.proxy.set(Fault::Cut(1 << 40));
+            side.runtime.block_on(async {
+                let load =
+                    side.client.download_file_with(BUCKET, "f", &file, |_| world.proxy.set(Fault::Stall));
+                let dropped = tokio::time::timeout(Duration::from_millis(1_500), load).await;
+                assert!(dropped.is_err(), "{dropped:?}");
+            });
+            world.proxy.set(Fault::Pass);
+            assert_eq!(fs::read(&file).unwrap(), b"as it was");
+            assert_eq!(side.files(), ["f"]);
+        },
+    );
 }
 
 #[test]
