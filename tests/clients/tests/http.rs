@@ -455,9 +455,11 @@ fn a_full_bulkhead_has_all_its_slots_again_after_every_harm() {
             let _ = (harmed(Method::GET), harmed(Method::POST));
         }
         for reply in [Reply::hang(), Reply::closed(), Reply::body("half").cut(2), Reply::status(500)] {
-            upstream.script([reply]);
+            // To everybody: a request from before may arrive only now.
+            upstream.answers(reply);
             assert!(harmed(Method::GET).is_err());
         }
+        upstream.answers(Reply::status(200));
         // Dropped halfway.
         upstream.script([Reply::hang()]);
         side.runtime.block_on(async {
