@@ -88,11 +88,15 @@ impl Proxy {
         self.address.port()
     }
 
-    /// From now on this happens to connections: to new ones when this returns, to open ones a moment later.
+    /// From now on this happens to connections: to new ones when this returns, to open ones a moment later. Where they are
+    /// refused, none is open any more when this returns.
     pub fn set(&self, fault: Fault) {
         self.fault.send_modify(|told| *told = Told { fault, order: told.order + 1 });
         let order = self.fault.borrow().order;
-        while self.seen.order.load(Ordering::SeqCst) < order {
+        let is_done = || {
+            self.seen.order.load(Ordering::SeqCst) >= order && (fault != Fault::Refuse || self.open() == 0)
+        };
+        while !is_done() {
             assert!(self.thread.as_ref().is_some_and(|thread| !thread.is_finished()), "the proxy runs");
             thread::sleep(Duration::from_millis(1));
         }
