@@ -38,6 +38,9 @@ pub use resilient_clients::{
 #[cfg(feature = "tower")]
 #[doc(inline)]
 pub use resilient_clients::{OperationLayer, OperationService, tower};
+#[cfg(feature = "factory")]
+#[doc(inline)]
+pub use resilient_factory as factory;
 #[doc(inline)]
 pub use resilient_macros::{
     api_resilient, bulkhead, cache_resilient, circuit_breaker, database_resilient, fallback, file_resilient,

@@ -1,0 +1,1 @@
+//! Credentials by name, from the environment, YAML and TOML.

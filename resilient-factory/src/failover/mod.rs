@@ -1,0 +1,1 @@
+//! Several factories for the same thing, so that none is a single point of failure.

@@ -1,0 +1,1 @@
+//! Serializers over serde, each with its compressions, and the envelope.

@@ -1,0 +1,1 @@
+//! Many components, started at once.
