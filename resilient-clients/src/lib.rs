@@ -13,6 +13,12 @@ mod database;
 mod http;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(feature = "s3")]
+mod s3;
+#[cfg(feature = "tower")]
+pub mod tower;
+#[cfg(any(feature = "database", feature = "http", feature = "redis"))]
+mod tuning;
 
 /// The crate `http`, whose methods, headers and statuses the client speaks.
 #[cfg(feature = "http")]
@@ -20,10 +26,6 @@ pub use ::http as http_types;
 /// The crate `redis`, whose commands go through [`RedisClient::call`].
 #[cfg(feature = "redis")]
 pub use ::redis as redis_driver;
-#[cfg(feature = "s3")]
-mod s3;
-#[cfg(feature = "tower")]
-pub mod tower;
 
 #[cfg(feature = "address")]
 pub use address::{Address, InvalidAddress};

@@ -7,8 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use resilient_runtime::{
-    __private as private, CheckReport, Deadline, HealthCheck, IntoDuration, ResilienceConfig,
-    ResilientOperation, register_health_check,
+    __private as private, CheckReport, Deadline, HealthCheck, ResilientOperation, register_health_check,
 };
 use sqlx::Any;
 use tokio::time::timeout;
@@ -19,6 +18,7 @@ use super::connection::{Connections, Figures, Limit, now};
 use super::error::DatabaseError;
 use super::session::{DatabaseSession, Home, OpenDatabaseSession};
 use super::target::Target;
+use crate::tuning::{Tuning, words};
 
 /// How long a health check waits for an answer.
 const CHECK_LIMIT: Duration = Duration::from_secs(2);
@@ -367,14 +367,11 @@ async fn check<DB: DatabaseBackend>(connections: &Arc<Connections<DB>>) -> Check
         .detail("pool_in_use", in_use.to_string())
 }
 
-type Tune = Box<dyn FnOnce(ResilienceConfig) -> ResilienceConfig + Send>;
-
 /// Says what a [`DatabaseClient`] is like. [`build`](Self::build) connects to nothing yet.
 #[must_use = "nothing is made until `build`"]
 pub struct DatabaseClientBuilder<DB: DatabaseBackend = Any> {
     url: Option<String>,
-    name: String,
-    tuned: Vec<Tune>,
+    tuning: Tuning,
     pool_size: u32,
     pool_wait: Duration,
     of: PhantomData<fn() -> DB>,
@@ -382,9 +379,9 @@ pub struct DatabaseClientBuilder<DB: DatabaseBackend = Any> {
 
 impl<DB: DatabaseBackend> fmt::Debug for DatabaseClientBuilder<DB> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, pool_size, pool_wait, .. } = self;
+        let Self { tuning, pool_size, pool_wait, .. } = self;
         f.debug_struct("DatabaseClientBuilder")
-            .field("name", name)
+            .field("name", &tuning.name)
             .field("pool_size", pool_size)
             .field("pool_wait", pool_wait)
             .finish_non_exhaustive()
@@ -395,8 +392,7 @@ impl<DB: DatabaseBackend> DatabaseClientBuilder<DB> {
     fn new() -> Self {
         Self {
             url: None,
-            name: "database".to_owned(),
-            tuned: Vec::new(),
+            tuning: Tuning::new("database"),
             pool_size: 10,
             pool_wait: Duration::from_secs(5),
             of: PhantomData,
@@ -409,11 +405,26 @@ impl<DB: DatabaseBackend> DatabaseClientBuilder<DB> {
         self
     }
 
-    /// The operation's name, and so the breaker's, the health check's and that of variables as `PREFIX_OP_DATABASE_TIMEOUT`.
-    /// Default: `database`. Two clients of one name share a breaker.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = name.into();
-        self
+    words! {
+        in (tuning);
+
+        /// The operation's name, and so the breaker's, the health check's and that of variables as `PREFIX_OP_DATABASE_TIMEOUT`.
+        /// Default: `database`. Two clients of one name share a breaker.
+        name;
+
+        /// The limit of one attempt: connection, BEGIN, body and COMMIT. The server keeps it too. Default: 30 s, that of the profile
+        /// `database`.
+        timeout;
+
+        /// The limit of a session with all its attempts and waits. Default: none.
+        deadline;
+
+        /// How often a session is begun at most, the first time included. Default: 3, that of the profile `database`.
+        max_attempts;
+
+        /// Tunes the layers with all the words that there are: `.layers(|layers| layers.failure_threshold(5).base_delay("100ms"))`.
+        /// Variables and profiles apply as they do to attributes.
+        layers;
     }
 
     /// How many connections there may be at once. Default: 10; 1 for a database in memory, which is gone with its
@@ -430,38 +441,13 @@ impl<DB: DatabaseBackend> DatabaseClientBuilder<DB> {
         self
     }
 
-    /// The limit of one attempt: connection, BEGIN, body and COMMIT. The server keeps it too. Default: 30 s, that of the profile
-    /// `database`.
-    pub fn timeout(self, limit: impl IntoDuration + Send + 'static) -> Self {
-        self.layers(|layers| layers.timeout(limit))
-    }
-
-    /// The limit of a session with all its attempts and waits. Default: none.
-    pub fn deadline(self, limit: impl IntoDuration + Send + 'static) -> Self {
-        self.layers(|layers| layers.deadline(limit))
-    }
-
-    /// How often a session is begun at most, the first time included. Default: 3, that of the profile `database`.
-    pub fn max_attempts(self, attempts: u32) -> Self {
-        self.layers(move |layers| layers.max_attempts(attempts))
-    }
-
-    /// Tunes the layers with all the words that there are: `.layers(|layers| layers.failure_threshold(5).base_delay("100ms"))`.
-    /// Variables and profiles apply as they do to attributes.
-    pub fn layers(
-        mut self,
-        tune: impl FnOnce(ResilienceConfig) -> ResilienceConfig + Send + 'static,
-    ) -> Self {
-        self.tuned.push(Box::new(tune));
-        self
-    }
-
     /// The client. It connects when it is first used.
     ///
     /// # Errors
     ///
     /// [`DatabaseError::Misconfigured`]: a URL that is none or of another backend, a backend that is not compiled in, a pool of
     /// size 0, a wrong value of a layer.
+    #[track_caller]
     pub fn build(self) -> Result<DatabaseClient<DB>, DatabaseError> {
         let said = || private::text("DATABASE_URL").map(|text| text.value);
         let url = self.url.or_else(said).unwrap_or_else(|| DEFAULT_URL.to_owned());
@@ -478,8 +464,7 @@ impl<DB: DatabaseBackend> DatabaseClientBuilder<DB> {
             return Err(DatabaseError::Misconfigured(what.to_owned()));
         }
         sqlx::any::install_default_drivers();
-        let layers = ResilienceConfig::new(self.name).operation_type("database");
-        let layers = self.tuned.into_iter().fold(layers, |layers, tune| tune(layers));
+        let layers = self.tuning.config("database");
         let operation = layers
             .classify::<DatabaseError>()
             .build()
@@ -495,6 +480,7 @@ impl<DB: DatabaseBackend> DatabaseClientBuilder<DB> {
 /// # Errors
 ///
 /// As [`DatabaseClientBuilder::build`].
+#[track_caller]
 pub fn database_client() -> Result<DatabaseClient, DatabaseError> {
     DatabaseClient::builder().build()
 }

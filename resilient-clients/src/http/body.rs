@@ -1,6 +1,5 @@
 //! What a request sends.
 
-use std::error::Error as StdError;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,8 +9,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use http_body::{Body, Frame};
 
-type BoxError = Box<dyn StdError + Send + Sync>;
-type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, BoxError>> + Send>>;
+use super::chunks::{BoxError, Chunks, chunks};
 
 /// A body that every attempt can send, or that one can.
 #[derive(Clone)]
@@ -34,7 +32,7 @@ impl Payload {
         S: Stream<Item = Result<Bytes, E>> + Send + 'static,
         E: Into<BoxError> + 'static,
     {
-        Self::Once(Arc::new(Mutex::new(Some(Box::pin(Erased(Box::pin(stream)))))))
+        Self::Once(Arc::new(Mutex::new(Some(chunks(stream)))))
     }
 
     /// What is sent now; `None` where it was sent before and cannot be again.
@@ -55,21 +53,6 @@ impl fmt::Debug for Payload {
             Self::Whole(bytes) => write!(f, "{} bytes", bytes.len()),
             Self::Once(_) => f.write_str("a stream"),
         }
-    }
-}
-
-/// A stream whose error is boxed.
-struct Erased<S>(Pin<Box<S>>);
-
-impl<S, E> Stream for Erased<S>
-where
-    S: Stream<Item = Result<Bytes, E>>,
-    E: Into<BoxError>,
-{
-    type Item = Result<Bytes, BoxError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.as_mut().poll_next(cx).map_err(Into::into)
     }
 }
 

@@ -3,13 +3,13 @@
 use std::fmt;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue, USER_AGENT};
-use resilient_runtime::{IntoDuration, ResilienceConfig};
 use rustls::pki_types::CertificateDer;
 
 use super::client::{HttpClient, Settings};
 use super::error::HttpError;
 use super::target::Target;
 use super::tls;
+use crate::tuning::{Tuning, words};
 
 /// How large the body of an answer may be, unless the builder says otherwise: 16 MiB.
 const MAX_RESPONSE_SIZE: usize = 16 << 20;
@@ -26,8 +26,7 @@ const AGENT: HeaderValue = HeaderValue::from_static(concat!("resilient/", env!("
 #[must_use = "nothing is made until `build`"]
 pub struct HttpClientBuilder {
     base: Result<Target, HttpError>,
-    name: String,
-    tuned: Vec<Tune>,
+    pub(crate) tuning: Tuning,
     headers: HeaderMap,
     max_response_size: usize,
     redirects: u32,
@@ -39,8 +38,6 @@ pub struct HttpClientBuilder {
     problem: Option<HttpError>,
 }
 
-type Tune = Box<dyn FnOnce(ResilienceConfig) -> ResilienceConfig + Send>;
-
 pub(super) enum Proxy {
     None,
     Environment,
@@ -51,8 +48,7 @@ impl HttpClientBuilder {
     pub(super) fn new(base: &str) -> Self {
         Self {
             base: Target::parse(base),
-            name: "http".into(),
-            tuned: Vec::new(),
+            tuning: Tuning::new("http"),
             headers: HeaderMap::from_iter([(USER_AGENT, AGENT)]),
             max_response_size: MAX_RESPONSE_SIZE,
             redirects: REDIRECTS,
@@ -65,49 +61,38 @@ impl HttpClientBuilder {
         }
     }
 
-    /// The operation's name, and so the breakers', the variables' and the health check's. Default `http`:
-    /// `PYNOMALY_OP_HTTP_TIMEOUT`.
-    ///
-    /// The trap: two clients of one name share their breakers, host by host. Give each service a client and a name.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = name.into();
-        self
-    }
+    words! {
+        in (tuning);
 
-    /// Limits each attempt, the reading of its answer included. Default: by profile, 60 s.
-    pub fn timeout(self, limit: impl IntoDuration + Send + 'static) -> Self {
-        self.layers(|config| config.timeout(limit))
-    }
+        /// The operation's name, and so the breakers', the variables' and the health check's. Default `http`:
+        /// `PYNOMALY_OP_HTTP_TIMEOUT`.
+        ///
+        /// The trap: two clients of one name share their breakers, host by host. Give each service a client and a name.
+        name;
 
-    /// Limits the whole call, waits and redirects included. Default: that of the calls around it.
-    pub fn deadline(self, limit: impl IntoDuration + Send + 'static) -> Self {
-        self.layers(|config| config.deadline(limit))
-    }
+        /// Limits each attempt, the reading of its answer included. Default: by profile, 60 s.
+        timeout;
 
-    /// How often a request is sent at most. Default: by profile, 5 times.
-    pub fn max_attempts(self, attempts: u32) -> Self {
-        self.layers(move |config| config.max_attempts(attempts))
-    }
+        /// Limits the whole call, waits and redirects included. Default: that of the calls around it.
+        deadline;
 
-    /// Any other word of the layers.
-    ///
-    /// ```no_run
-    /// # use resilient_clients as resilient;
-    /// # fn main() -> Result<(), resilient::HttpError> {
-    /// use resilient::HttpClient;
-    ///
-    /// let partner = HttpClient::builder("https://api.example.com")
-    ///     .layers(|layers| layers.bulkhead_max_concurrent(20).failure_rate(0.5))
-    ///     .build()?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn layers(
-        mut self,
-        tune: impl FnOnce(ResilienceConfig) -> ResilienceConfig + Send + 'static,
-    ) -> Self {
-        self.tuned.push(Box::new(tune));
-        self
+        /// How often a request is sent at most. Default: by profile, 5 times.
+        max_attempts;
+
+        /// Any other word of the layers.
+        ///
+        /// ```no_run
+        /// # use resilient_clients as resilient;
+        /// # fn main() -> Result<(), resilient::HttpError> {
+        /// use resilient::HttpClient;
+        ///
+        /// let partner = HttpClient::builder("https://api.example.com")
+        ///     .layers(|layers| layers.bulkhead_max_concurrent(20).failure_rate(0.5))
+        ///     .build()?;
+        /// # Ok(())
+        /// # }
+        /// ```
+        layers;
     }
 
     /// A header of every request to the base URL's own host: never sent to another, by redirect or whole URL.
@@ -178,6 +163,12 @@ impl HttpClientBuilder {
         self
     }
 
+    #[cfg(feature = "s3")]
+    pub(crate) fn base(mut self, url: impl AsRef<str>) -> Self {
+        self.base = Target::parse(url.as_ref());
+        self
+    }
+
     /// Whoever builds on it has a health check of its own.
     #[cfg(feature = "s3")]
     pub(crate) fn unregistered(mut self) -> Self {
@@ -195,17 +186,15 @@ impl HttpClientBuilder {
         if let Some(problem) = self.problem {
             return Err(problem);
         }
-        let mut config = ResilienceConfig::new(self.name.clone()).operation_type("api").keyed();
-        for tune in self.tuned {
-            config = tune(config);
-        }
+        let name = self.tuning.name.clone();
+        let config = self.tuning.config("api").keyed();
         let transport = transport(self.proxy, self.roots)?;
         HttpClient::new(
             config.classify::<HttpError>(),
             transport,
             Settings {
                 base: self.base?,
-                name: self.name,
+                name,
                 headers: self.headers,
                 max_response_size: self.max_response_size,
                 redirects: self.redirects,
@@ -254,6 +243,6 @@ pub(super) fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue
 
 impl fmt::Debug for HttpClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpClientBuilder").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("HttpClientBuilder").field("name", &self.tuning.name).finish_non_exhaustive()
     }
 }

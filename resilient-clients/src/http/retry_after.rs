@@ -26,14 +26,8 @@ fn today() -> SystemTime {
 
 #[cfg(test)]
 mod tests {
+    use super::super::headers;
     use super::*;
-
-    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        pairs
-            .iter()
-            .map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()))
-            .collect()
-    }
 
     #[test]
     fn seconds_and_dates_are_read_and_nonsense_is_no_hint() {

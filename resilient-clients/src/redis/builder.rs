@@ -3,17 +3,15 @@
 use std::fmt;
 
 use resilient_runtime::__private::text;
-use resilient_runtime::{IntoDuration, ResilienceConfig};
 
 use super::client::{RedisClient, Standing};
 use super::error::RedisError;
 use super::server::Server;
+use crate::tuning::{Tuning, words};
 
 const URL: &str = "redis://127.0.0.1:6379";
 /// How many keys the fallback holds, unless the builder says otherwise.
 const CAPACITY: u64 = 10_000;
-
-type Tune = Box<dyn FnOnce(ResilienceConfig) -> ResilienceConfig + Send>;
 
 /// A [`RedisClient`] as it is put together, by [`RedisClient::builder`].
 ///
@@ -25,8 +23,7 @@ type Tune = Box<dyn FnOnce(ResilienceConfig) -> ResilienceConfig + Send>;
 #[must_use = "nothing is made until `build`"]
 pub struct RedisClientBuilder {
     url: Option<String>,
-    name: String,
-    tuned: Vec<Tune>,
+    tuning: Tuning,
     fallback: bool,
     capacity: u64,
     writes_through: bool,
@@ -36,8 +33,7 @@ impl RedisClientBuilder {
     pub(super) fn new() -> Self {
         Self {
             url: None,
-            name: "redis".into(),
-            tuned: Vec::new(),
+            tuning: Tuning::new("redis"),
             fallback: true,
             capacity: CAPACITY,
             writes_through: false,
@@ -59,50 +55,39 @@ impl RedisClientBuilder {
         self
     }
 
-    /// The operation's name, and so the breaker's, the variables' and the health check's. Default `redis`:
-    /// `PYNOMALY_OP_REDIS_TIMEOUT`.
-    ///
-    /// The trap: two clients of one name share their breaker. Give each server a client and a name.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = name.into();
-        self
-    }
+    words! {
+        in (tuning);
 
-    /// Limits each attempt, connecting included. Default: by profile, 5 s.
-    pub fn timeout(self, limit: impl IntoDuration + Send + 'static) -> Self {
-        self.layers(|config| config.timeout(limit))
-    }
+        /// The operation's name, and so the breaker's, the variables' and the health check's. Default `redis`:
+        /// `PYNOMALY_OP_REDIS_TIMEOUT`.
+        ///
+        /// The trap: two clients of one name share their breaker. Give each server a client and a name.
+        name;
 
-    /// Limits the whole call, waits included. Default: that of the calls around it.
-    pub fn deadline(self, limit: impl IntoDuration + Send + 'static) -> Self {
-        self.layers(|config| config.deadline(limit))
-    }
+        /// Limits each attempt, connecting included. Default: by profile, 5 s.
+        timeout;
 
-    /// How often a command is tried at most. Default: by profile, twice.
-    pub fn max_attempts(self, attempts: u32) -> Self {
-        self.layers(move |config| config.max_attempts(attempts))
-    }
+        /// Limits the whole call, waits included. Default: that of the calls around it.
+        deadline;
 
-    /// Any other word of the layers.
-    ///
-    /// ```no_run
-    /// # use resilient_clients as resilient;
-    /// # fn main() -> Result<(), resilient::RedisError> {
-    /// use resilient::RedisClient;
-    ///
-    /// let sessions = RedisClient::builder()
-    ///     .name("sessions")
-    ///     .layers(|layers| layers.bulkhead_max_concurrent(100).failure_threshold(5))
-    ///     .build()?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn layers(
-        mut self,
-        tune: impl FnOnce(ResilienceConfig) -> ResilienceConfig + Send + 'static,
-    ) -> Self {
-        self.tuned.push(Box::new(tune));
-        self
+        /// How often a command is tried at most. Default: by profile, twice.
+        max_attempts;
+
+        /// Any other word of the layers.
+        ///
+        /// ```no_run
+        /// # use resilient_clients as resilient;
+        /// # fn main() -> Result<(), resilient::RedisError> {
+        /// use resilient::RedisClient;
+        ///
+        /// let sessions = RedisClient::builder()
+        ///     .name("sessions")
+        ///     .layers(|layers| layers.bulkhead_max_concurrent(100).failure_threshold(5))
+        ///     .build()?;
+        /// # Ok(())
+        /// # }
+        /// ```
+        layers;
     }
 
     /// Whether this process's memory stands in while Redis is away. Default true; with false a call then ends with its error.
@@ -156,17 +141,16 @@ impl RedisClientBuilder {
         let server = Server::parse(&url)?;
         let Self { capacity, writes_through, .. } = self;
         let standing = self.fallback.then_some(Standing { capacity, writes_through });
-        let config = ResilienceConfig::new(self.name).operation_type("cache").classify::<RedisError>();
-        let config = self.tuned.into_iter().fold(config, |config, tune| tune(config));
-        Ok(RedisClient::new(server, config.build()?, standing))
+        let operation = self.tuning.config("cache").classify::<RedisError>().build()?;
+        Ok(RedisClient::new(server, operation, standing))
     }
 }
 
 impl fmt::Debug for RedisClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { url: _, name, tuned: _, fallback, capacity, writes_through } = self;
+        let Self { url: _, tuning, fallback, capacity, writes_through } = self;
         f.debug_struct("RedisClientBuilder")
-            .field("name", name)
+            .field("name", &tuning.name)
             .field("fallback", fallback)
             .field("capacity", capacity)
             .field("writes_through", writes_through)

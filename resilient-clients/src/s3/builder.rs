@@ -3,7 +3,6 @@
 use std::fmt;
 
 use resilient_runtime::__private::text;
-use resilient_runtime::{IntoDuration, ResilienceConfig};
 use rusty_s3::{Credentials, UrlStyle};
 use url::Url;
 
@@ -12,6 +11,7 @@ use super::error::S3Error;
 use super::place::Endpoint;
 use crate::Address;
 use crate::http::{HttpClient, HttpClientBuilder};
+use crate::tuning::words;
 
 const MIB: u64 = 1 << 20;
 /// What S3 takes at least for every part but the last.
@@ -34,8 +34,7 @@ pub struct S3ClientBuilder {
     session_token: Option<String>,
     is_anonymous: bool,
     style: Option<UrlStyle>,
-    name: String,
-    http: Vec<Tune>,
+    http: HttpClientBuilder,
     multipart_from: u64,
     part_size: u64,
     concurrency: usize,
@@ -43,8 +42,6 @@ pub struct S3ClientBuilder {
     etag_is_md5: bool,
     health_bucket: Option<String>,
 }
-
-type Tune = Box<dyn FnOnce(HttpClientBuilder) -> HttpClientBuilder + Send>;
 
 impl S3ClientBuilder {
     pub(super) fn new() -> Self {
@@ -56,8 +53,13 @@ impl S3ClientBuilder {
             session_token: None,
             is_anonymous: false,
             style: None,
-            name: "s3".into(),
-            http: Vec::new(),
+            // Where to is known at the end.
+            http: HttpClient::builder("")
+                .name("s3")
+                .layers(|config| config.operation_type("file"))
+                .redirects(0)
+                .without_deadline_header()
+                .unregistered(),
             multipart_from: 16 * MIB,
             part_size: 8 * MIB,
             concurrency: 4,
@@ -123,42 +125,32 @@ impl S3ClientBuilder {
         self
     }
 
-    /// The operation's name, and so the breakers', the variables' and the health check's. Default `s3`:
-    /// `PYNOMALY_OP_S3_TIMEOUT`.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = name.into();
-        self
-    }
+    words! {
+        in (http.tuning);
 
-    /// Limits each attempt of each request, so that each part has to get through within it. Default: by profile, 10 s.
-    pub fn timeout(self, limit: impl IntoDuration + Send + 'static) -> Self {
-        self.layers(|config| config.timeout(limit))
-    }
+        /// The operation's name, and so the breakers', the variables' and the health check's. Default `s3`:
+        /// `PYNOMALY_OP_S3_TIMEOUT`.
+        name;
 
-    /// How often a request is sent at most. Default: by profile, 3 times.
-    pub fn max_attempts(self, attempts: u32) -> Self {
-        self.layers(move |config| config.max_attempts(attempts))
-    }
+        /// Limits each attempt of each request, so that each part has to get through within it. Default: by profile, 10 s.
+        timeout;
 
-    /// Any other word of the layers; they are around each request, and each part is one.
-    pub fn layers(self, tune: impl FnOnce(ResilienceConfig) -> ResilienceConfig + Send + 'static) -> Self {
-        self.http(|http| http.layers(tune))
+        /// How often a request is sent at most. Default: by profile, 3 times.
+        max_attempts;
+
+        /// Any other word of the layers; they are around each request, and each part is one.
+        layers;
     }
 
     /// Sends every request through a proxy. Default: none, whatever the environment says.
-    pub fn proxy(self, url: impl Into<String>) -> Self {
-        let url = url.into();
-        self.http(|http| http.proxy(url))
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.http = self.http.proxy(url);
+        self
     }
 
     /// Trusts whom these certificates vouch for, as well as whom the system trusts: PEM, one or more of them.
-    pub fn root_certificate(self, pem: impl AsRef<[u8]>) -> Self {
-        let pem = pem.as_ref().to_owned();
-        self.http(|http| http.root_certificate(pem))
-    }
-
-    fn http(mut self, tune: impl FnOnce(HttpClientBuilder) -> HttpClientBuilder + Send + 'static) -> Self {
-        self.http.push(Box::new(tune));
+    pub fn root_certificate(mut self, pem: impl AsRef<[u8]>) -> Self {
+        self.http = self.http.root_certificate(pem);
         self
     }
 
@@ -238,22 +230,14 @@ impl S3ClientBuilder {
             if is_amazon { UrlStyle::VirtualHost } else { UrlStyle::Path }
         });
         let part = usize::try_from(self.part_size).unwrap_or(usize::MAX);
-        let mut http = HttpClient::builder(&url)
-            .name(self.name.clone())
-            .layers(|config| config.operation_type("file"))
-            .redirects(0)
-            .without_deadline_header()
-            // A part, or a page of a list.
-            .max_response_size(part.max(16 << 20))
-            .unregistered();
-        for tune in self.http {
-            http = tune(http);
-        }
+        // A part, or a page of a list.
+        let http = self.http.base(&url).max_response_size(part.max(16 << 20));
+        let name = http.tuning.name.clone();
         Ok(S3Client::new(
             http.build()?,
             Endpoint { url, style, region: self.region, credentials },
             Settings {
-                name: self.name,
+                name,
                 multipart_from: self.multipart_from,
                 part_size: self.part_size,
                 concurrency: self.concurrency,
@@ -285,6 +269,6 @@ fn endpoint(said: Option<String>, region: &str) -> Result<Url, S3Error> {
 
 impl fmt::Debug for S3ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("S3ClientBuilder").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("S3ClientBuilder").field("name", &self.http.tuning.name).finish_non_exhaustive()
     }
 }

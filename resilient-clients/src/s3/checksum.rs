@@ -137,13 +137,7 @@ impl Etag {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        pairs
-            .iter()
-            .map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()))
-            .collect()
-    }
+    use crate::http::headers;
 
     fn is_met(pairs: &[(&'static str, &str)], bytes: &[u8]) -> bool {
         let mut expected = Expected::of(&headers(pairs), true);

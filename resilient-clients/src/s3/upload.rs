@@ -1,12 +1,9 @@
 //! Objects on their way there.
 
-use std::error::Error as StdError;
 use std::future::poll_fn;
 use std::io;
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
@@ -23,18 +20,17 @@ use super::client::{Inner, Progress, S3Object, send, stored_as, unreadable};
 use super::error::S3Error;
 use super::place::{Place, Said, signed};
 use crate::blocking::detach;
+use crate::http::{BoxError, Chunks, chunks};
 
 /// The most parts that S3 takes.
 const MOST_PARTS: u64 = 10_000;
 /// An abort that meets a part which is still being stored has to be said again.
 const ABORTS: u32 = 3;
 
-type BoxError = Box<dyn StdError + Send + Sync>;
-
 /// Where the parts come from.
 enum Source {
     File(File, Box<Path>),
-    Stream { chunks: Pin<Box<dyn Stream<Item = Result<Bytes, BoxError>> + Send>>, left: Bytes },
+    Stream { chunks: Chunks, left: Bytes },
 }
 
 impl Source {
@@ -94,8 +90,7 @@ where
     S: Stream<Item = Result<Bytes, E>> + Send + 'static,
     E: Into<BoxError> + 'static,
 {
-    let chunks = Box::pin(Erased(Box::pin(stream)));
-    let mut source = Source::Stream { chunks, left: Bytes::new() };
+    let mut source = Source::Stream { chunks: chunks(stream), left: Bytes::new() };
     let part_size = inner.settings.part_size;
     let first = source.next(usize::try_from(part_size).unwrap_or(usize::MAX)).await?;
     if (first.len() as u64) < part_size {
@@ -321,20 +316,5 @@ async fn abort(inner: Arc<Inner>, place: Place, id: String) {
         if send(inner.request(Method::DELETE, &url)).await.is_err() {
             return;
         }
-    }
-}
-
-/// A stream whose error is boxed.
-struct Erased<S>(Pin<Box<S>>);
-
-impl<S, E> Stream for Erased<S>
-where
-    S: Stream<Item = Result<Bytes, E>>,
-    E: Into<BoxError>,
-{
-    type Item = Result<Bytes, BoxError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.as_mut().poll_next(cx).map_err(Into::into)
     }
 }

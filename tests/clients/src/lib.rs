@@ -4,11 +4,15 @@
 pub mod mariadb;
 pub mod moto;
 pub mod postgres;
+pub mod printed;
 pub mod process;
 pub mod proxy;
 pub mod redis;
 pub mod upstream;
+pub mod waiting;
 
+pub use printed::printed;
 pub use process::{Place, Process, Recipe};
 pub use proxy::{Fault, Proxy};
 pub use upstream::{Asked, Reply, Upstream};
+pub use waiting::{now, until, until_async};

@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+
+use crate::waiting::now;
 
 /// Ports that the system does not give to outgoing connections, so that a server finds its own again.
 const PORTS: std::ops::Range<u16> = 10_000..32_000;
@@ -259,11 +261,6 @@ pub fn free_port() -> u16 {
     let mut ports = std::iter::repeat_with(|| fastrand::u16(PORTS)).take(1000);
     let free = ports.find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok());
     free.expect("a port is free")
-}
-
-#[allow(clippy::disallowed_methods, reason = "servers live in real time")]
-fn now() -> Instant {
-    Instant::now()
 }
 
 fn pid(child: &Child) -> Pid {

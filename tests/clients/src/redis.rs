@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::process::{Place, Process, Recipe, free_port};
+use crate::waiting::until;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -107,13 +108,4 @@ fn ask(address: SocketAddr, command: &[&str]) -> io::Result<String> {
     let mut text = vec![0; length];
     answers.read_exact(&mut text)?;
     Ok(String::from_utf8_lossy(&text).into_owned())
-}
-
-#[allow(clippy::disallowed_methods, reason = "servers live in real time")]
-fn until(holds: impl Fn() -> bool) {
-    let began = std::time::Instant::now();
-    while !holds() {
-        assert!(began.elapsed() < 6 * PATIENCE, "it never came to hold");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }

@@ -1,11 +1,9 @@
 //! What the HTTP client promises, async and blocking by one table, against a server that answers what it is told to and a
 //! proxy that does harm.
 
-use std::error::Error;
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use resilient::http::{Method, StatusCode};
@@ -14,15 +12,10 @@ use resilient::{
     BlockingHttpClient, Deadline, HealthStatus, HttpClient, HttpClientBuilder, HttpError, HttpRequest,
     HttpResponse, ResilienceError, State, check_health, keyed_breaker,
 };
-use resilient_clients_tests::{Fault, Proxy, Reply, Upstream};
+use resilient_clients_tests::{Fault, Proxy, Reply, Upstream, now, printed, until};
 use tokio::runtime::Runtime;
 
 type Answer = Result<HttpResponse, HttpError>;
-
-#[allow(clippy::disallowed_methods, reason = "a real server answers in real time")]
-fn now() -> Instant {
-    Instant::now()
-}
 
 /// One of the two ways to call.
 struct Side {
@@ -112,15 +105,6 @@ fn plain(builder: HttpClientBuilder) -> HttpClientBuilder {
 
 fn text(answer: &Answer) -> &str {
     answer.as_ref().unwrap_or_else(|error| panic!("{error}")).text().unwrap()
-}
-
-/// Waits for what happens on another thread.
-fn until(what: impl Fn() -> bool) {
-    let began = now();
-    while !what() {
-        assert!(began.elapsed() < Duration::from_secs(20), "it does not come");
-        thread::sleep(Duration::from_millis(1));
-    }
 }
 
 #[test]
@@ -487,17 +471,6 @@ fn a_full_bulkhead_has_all_its_slots_again_after_every_harm() {
         upstream.restart();
         upstream.answers(Reply::body("ok"));
     });
-}
-
-/// All that a program may come to print of an error.
-fn printed(error: &dyn Error) -> String {
-    let mut all = format!("{error} {error:?} {error:#?}");
-    let mut next = error.source();
-    while let Some(error) = next {
-        write!(all, " {error} {error:?}").unwrap();
-        next = error.source();
-    }
-    all
 }
 
 #[test]

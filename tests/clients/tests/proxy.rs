@@ -3,9 +3,9 @@
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use resilient_clients_tests::{Fault, Proxy};
+use resilient_clients_tests::{Fault, Proxy, now, until};
 
 const SHORT: Duration = Duration::from_millis(300);
 
@@ -83,12 +83,11 @@ fn a_reset_is_one_for_open_connections_and_new_ones() {
 }
 
 #[test]
-#[allow(clippy::disallowed_methods, reason = "latency is real time")]
 fn latency_makes_answers_late_and_leaves_them_whole() {
     let proxy = proxy();
     let stream = connect(&proxy);
     proxy.set(Fault::Latency(SHORT / 2));
-    let began = Instant::now();
+    let began = now();
     assert_eq!(ask(&stream), Ok(5));
     assert!(began.elapsed() >= SHORT / 2);
 }
@@ -126,13 +125,4 @@ fn a_dropped_proxy_ends_its_connections() {
     assert_eq!(ask(&stream), Ok(5));
     drop(proxy);
     assert!(!matches!(stream.read(&mut [0; 5]), Ok(1..)));
-}
-
-#[allow(clippy::disallowed_methods, reason = "connections live in real time")]
-fn until(mut holds: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !holds() {
-        assert!(began.elapsed() < 50 * SHORT, "it never came to hold");
-        thread::sleep(SHORT / 30);
-    }
 }

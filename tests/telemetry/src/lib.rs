@@ -1,11 +1,15 @@
-//! What the tests of this package share: what an operator scrapes, read back, the table of metrics, and exported spans.
+//! What the tests of this package share: what an operator scrapes, read back, the table of metrics, exported spans,
+//! and an error.
 
+mod fault;
 pub mod traces;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use resilient::metrics::{DURATION_BUCKETS, Metrics};
+
+pub use fault::{Answer, Fault};
 
 /// A recorder of its own, as an exporter would make it.
 ///

@@ -7,35 +7,8 @@ use std::time::Duration;
 
 use resilient::chaos::{self, Chaos};
 use resilient::testing::{Scope, TestClock};
-use resilient::{
-    Class, Classify, Deadline, ErrorKind, ResilienceConfig, ResilienceError, breaker, resilient,
-    track_service_health,
-};
-use resilient_telemetry_tests::{Counted, table};
-
-#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
-enum Fault {
-    #[error("secret-of-the-error")]
-    Down,
-    #[error("the caller's own fault")]
-    Caller,
-    #[error("refused: {0:?}")]
-    Refused(ErrorKind),
-}
-
-impl From<ResilienceError> for Fault {
-    fn from(refused: ResilienceError) -> Self {
-        Self::Refused(refused.kind())
-    }
-}
-
-impl Classify for Fault {
-    fn class(&self) -> Class {
-        if *self == Self::Caller { Class::Caller } else { Class::Transient }
-    }
-}
-
-type Answer = Result<(), Fault>;
+use resilient::{Deadline, ErrorKind, ResilienceConfig, breaker, resilient, track_service_health};
+use resilient_telemetry_tests::{Answer, Counted, Fault, table};
 
 const DOWN: Answer = Err(Fault::Down);
 

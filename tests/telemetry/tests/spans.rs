@@ -8,33 +8,10 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use resilient::testing::{Flaky, Scope};
-use resilient::{Class, Classify, ErrorKind, ResilienceError, ResilientOperation, breaker, resilient};
+use resilient::{ErrorKind, ResilientOperation, breaker, resilient};
 use resilient_telemetry_tests::traces::Traces;
+use resilient_telemetry_tests::{Answer, Fault};
 use tracing::{info_span, instrument::WithSubscriber};
-
-#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
-enum Fault {
-    #[error("down")]
-    Down,
-    #[error("the caller's own fault")]
-    Caller,
-    #[error("refused: {0:?}")]
-    Refused(ErrorKind),
-}
-
-impl From<ResilienceError> for Fault {
-    fn from(refused: ResilienceError) -> Self {
-        Self::Refused(refused.kind())
-    }
-}
-
-impl Classify for Fault {
-    fn class(&self) -> Class {
-        if *self == Self::Caller { Class::Caller } else { Class::Transient }
-    }
-}
-
-type Answer = Result<(), Fault>;
 
 fn query(source: &Flaky<(), Fault>) -> Answer {
     info_span!("query").in_scope(|| source.call())

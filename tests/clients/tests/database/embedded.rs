@@ -6,9 +6,10 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use resilient::{DatabaseClient, DatabaseError, HealthStatus, ResilienceError, State, sqlx};
+use resilient_clients_tests::now;
 use tokio::time::{sleep, timeout};
 
-use crate::world::{LONG, SLOTS, World, assert_harmless, now, take_all_slots};
+use crate::world::{LONG, SLOTS, World, assert_harmless, take_all_slots};
 
 pub(crate) async fn a_file_whose_folder_is_away_is_told_and_used_once_it_is_there(world: &World) {
     let folder = world.folder().join("later");

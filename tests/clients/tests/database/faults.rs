@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use resilient::{DatabaseClient, DatabaseError, HealthStatus, ResilienceError, State, sqlx};
-use resilient_clients_tests::Fault;
+use resilient_clients_tests::{Fault, now};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::world::{LONG, SLOTS, World, assert_harmless, assert_idle, now, take_all_slots};
+use crate::world::{LONG, SLOTS, World, assert_harmless, assert_idle, take_all_slots};
 
 /// What became of every number that was to be written.
 #[derive(Default)]

@@ -1,13 +1,12 @@
 //! A database of a test's own, and what its tests look at.
 
-use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use resilient::{CircuitBreaker, DatabaseClient, DatabaseClientBuilder, DatabaseError, sqlx};
-use resilient_clients_tests::{Process, Proxy, mariadb, postgres};
+use resilient_clients_tests::{Process, Proxy, mariadb, postgres, printed};
 use tempfile::TempDir;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
@@ -226,16 +225,6 @@ pub(crate) async fn take_all_slots(client: &DatabaseClient) {
 
 /// Shows neither password nor parameter, whichever way it is shown.
 pub(crate) fn assert_harmless(error: &DatabaseError) {
-    let mut shown = format!("{error:?}");
-    let mut next: Option<&dyn Error> = Some(error);
-    while let Some(error) = next {
-        shown.extend(["\n".to_owned(), error.to_string(), format!(" {error:?}")]);
-        next = error.source();
-    }
+    let shown = printed(error);
     assert!(!shown.contains("hunter2"), "{shown}");
-}
-
-#[allow(clippy::disallowed_methods, reason = "servers live in real time")]
-pub(crate) fn now() -> Instant {
-    Instant::now()
 }

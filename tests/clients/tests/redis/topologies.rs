@@ -3,8 +3,7 @@
 use resilient::redis::cmd;
 use resilient::{RedisClient, RedisError};
 use resilient_clients_tests::redis::{cluster, cluster_node, redis, sentinel, told};
-use resilient_clients_tests::{Fault, Process, Proxy};
-use std::time::Duration;
+use resilient_clients_tests::{Fault, Process, Proxy, until_async};
 use tokio::time::sleep;
 
 use crate::support::{LIMIT, scoped, until_back};
@@ -23,11 +22,11 @@ async fn the_sentinels_new_master_is_found_when_the_old_one_dies() {
             .build()
             .unwrap();
         client.set("key", 1).await.unwrap();
-        until(|| told(replica.address(), &["GET", "key"]) == "1").await;
+        until_async(async || told(replica.address(), &["GET", "key"]) == "1").await;
         // A sentinel looks for replicas every ten seconds, and needs to know one before it can promote it.
-        until(|| told(sentinel.address(), &["INFO", "sentinel"]).contains("slaves=1")).await;
+        until_async(async || told(sentinel.address(), &["INFO", "sentinel"]).contains("slaves=1")).await;
         master.kill();
-        until(|| told(replica.address(), &["INFO", "replication"]).contains("role:master")).await;
+        until_async(async || told(replica.address(), &["INFO", "replication"]).contains("role:master")).await;
         until_back(&client).await;
         assert_eq!(client.get("key").await.unwrap(), Some(1));
         client.set("key", 2).await.unwrap();
@@ -47,8 +46,8 @@ async fn a_key_that_moves_to_another_node_is_followed_there() {
         let new_bus = nodes.split(['@', ' ', ',']).nth(2).unwrap();
         told(old.address(), &["CLUSTER", "MEET", "127.0.0.1", &new.port().to_string(), new_bus]);
         let id = |of: &Process| told(of.address(), &["CLUSTER", "MYID"]);
-        until(|| told(old.address(), &["CLUSTER", "NODES"]).contains(&id(&new))).await;
-        until(|| told(new.address(), &["CLUSTER", "INFO"]).contains("cluster_state:ok")).await;
+        until_async(async || told(old.address(), &["CLUSTER", "NODES"]).contains(&id(&new))).await;
+        until_async(async || told(new.address(), &["CLUSTER", "INFO"]).contains("cluster_state:ok")).await;
         let client = RedisClient::builder()
             .url(format!("redis-cluster://{}", old.address()))
             .max_attempts(1)
@@ -97,7 +96,7 @@ async fn a_cluster_that_dies_and_returns_is_found_again() {
         }
         assert!(client.is_degraded());
         node.restart();
-        until(|| told(node.address(), &["CLUSTER", "INFO"]).contains("cluster_state:ok")).await;
+        until_async(async || told(node.address(), &["CLUSTER", "INFO"]).contains("cluster_state:ok")).await;
         until_back(&client).await;
         client.set("key", 3).await.unwrap();
         assert_eq!(client.get("key").await.unwrap(), Some(3));
@@ -131,14 +130,4 @@ async fn a_cluster_is_not_sent_an_increment_again_either() {
         assert_eq!(told(node.address(), &["GET", "counter"]), "2");
     })
     .await;
-}
-
-async fn until(holds: impl Fn() -> bool) {
-    for _ in 0..300 {
-        if holds() {
-            return;
-        }
-        sleep(Duration::from_millis(100)).await;
-    }
-    panic!("it never came to hold");
 }

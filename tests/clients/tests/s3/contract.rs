@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use futures_util::stream;
 use resilient::{HealthStatus, S3Error, check_health};
-use resilient_clients_tests::Process;
 use resilient_clients_tests::moto::{make_bucket, moto, uploads};
+use resilient_clients_tests::{Process, until};
 
-use crate::support::{BUCKET, MIB, both, content, plain, until};
+use crate::support::{BUCKET, MIB, both, content, plain};
 
 fn start() -> (Process, String) {
     let server = Process::start(moto());

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use resilient::{Deadline, ResilienceError, S3Error, State, keyed_breaker};
 use resilient_clients_tests::moto::{make_bucket, moto, uploads};
-use resilient_clients_tests::{Fault, Process, Proxy};
+use resilient_clients_tests::{Fault, Process, Proxy, printed, until};
 
-use crate::support::{BUCKET, MIB, Side, both, content, plain, printed, until};
+use crate::support::{BUCKET, MIB, Side, both, content, plain};
 
 struct World {
     server: Process,

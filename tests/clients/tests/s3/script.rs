@@ -10,9 +10,9 @@ use md5::{Digest as _, Md5};
 use resilient::http::Method;
 use resilient::testing::Scope;
 use resilient::{Class, Classify, S3Client, S3ClientBuilder, S3Error};
-use resilient_clients_tests::{Asked, Reply, Upstream};
+use resilient_clients_tests::{Asked, Reply, Upstream, printed};
 
-use crate::support::{BUCKET, MIB, both, content, plain, printed};
+use crate::support::{BUCKET, MIB, both, content, plain};
 
 const MD5_OF_HELLO: &str = "5d41402abc4b2a76b9719d911017c592";
 

@@ -1,11 +1,7 @@
 //! What the tests have in common.
 
-use std::error::Error;
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use resilient::{BlockingS3Client, Progress, S3Client, S3ClientBuilder, S3Error, S3Object};
@@ -14,11 +10,6 @@ use tokio::runtime::Runtime;
 
 pub(crate) const MIB: usize = 1 << 20;
 pub(crate) const BUCKET: &str = "bucket";
-
-#[allow(clippy::disallowed_methods, reason = "a real server answers in real time")]
-pub(crate) fn now() -> Instant {
-    Instant::now()
-}
 
 /// One of the two ways to call.
 pub(crate) struct Side {
@@ -149,24 +140,4 @@ pub(crate) fn plain(builder: S3ClientBuilder) -> S3ClientBuilder {
 pub(crate) fn content(size: usize) -> Vec<u8> {
     let mut luck = fastrand::Rng::with_seed(size as u64);
     std::iter::repeat_with(|| luck.u8(..)).take(size).collect()
-}
-
-/// All that a program may come to print of an error.
-pub(crate) fn printed(error: &dyn Error) -> String {
-    let mut all = format!("{error} {error:?} {error:#?}");
-    let mut next = error.source();
-    while let Some(error) = next {
-        write!(all, " {error} {error:?}").unwrap();
-        next = error.source();
-    }
-    all
-}
-
-/// Waits for what happens elsewhere.
-pub(crate) fn until(what: impl Fn() -> bool) {
-    let began = now();
-    while !what() {
-        assert!(began.elapsed() < Duration::from_secs(30), "it does not come");
-        thread::sleep(Duration::from_millis(5));
-    }
 }
