@@ -18,7 +18,7 @@ pub use crate::outcome::Verdict;
 pub use crate::profile::OFF;
 pub use crate::profile::Settings;
 #[cfg(feature = "checks")]
-pub use crate::profile::Text;
+pub use crate::profile::{NotUtf8, Text, name_in_variables};
 pub use crate::retry::{Backoff, Budget, Jitter};
 #[cfg(feature = "checks")]
 pub use crate::runtime::{Carried, Here};
@@ -51,6 +51,13 @@ macro_rules! __resilient_streams {
 #[cfg(feature = "checks")]
 pub fn text(name: &str) -> Option<Text> {
     crate::runtime::Runtime::with_current(|runtime| runtime.text(name))
+}
+
+/// The variable of that name, whoever it belongs to: a scope's, else the process's, else that of `.env`. As it was when
+/// the configuration was read.
+#[cfg(feature = "checks")]
+pub fn variable(name: &str) -> Option<Result<String, NotUtf8>> {
+    crate::runtime::Runtime::with_current(|runtime| runtime.variable(name))
 }
 
 /// `future` with the deadline, the test's scope and the span of this code, on whatever runtime it is polled.

@@ -86,7 +86,8 @@ impl Profiles {
 }
 
 /// A name as variables spell it: upper case, everything but letters and digits is `_`.
-pub(crate) fn name_in_variables(name: &str) -> String {
+#[cfg_attr(not(feature = "checks"), expect(unreachable_pub, reason = "factories only ask with the feature"))]
+pub fn name_in_variables(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
 }
 

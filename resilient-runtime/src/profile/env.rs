@@ -141,6 +141,18 @@ impl Environment {
         }
     }
 
+    /// A variable of somebody else's: the process's own, else that of `.env`.
+    #[cfg(any(feature = "checks", test))]
+    pub(crate) fn variable(&self, name: &str) -> Option<Result<&str, NotUtf8>> {
+        let is_meant = |pair: &Pair| {
+            if cfg!(windows) { pair.name.eq_ignore_ascii_case(name) } else { pair.name == name }
+        };
+        let said = |in_dotenv| {
+            self.pairs.iter().rev().find(move |pair| pair.from_dotenv == in_dotenv && is_meant(pair))
+        };
+        said(false).or_else(|| said(true)).map(|pair| pair.value.as_deref().ok_or(NotUtf8))
+    }
+
     /// Reads what is meant for us: `prefix` if given, else the one in `RESILIENT_ENV_PREFIX`, else `PYNOMALY`.
     pub(crate) fn parse(&self, prefix: Option<&str>, profiles: &Profiles, operations: &[&str]) -> Parsed {
         let mut problems = self.problems.clone();
@@ -194,6 +206,12 @@ impl Said {
         self.variables.iter().find(|(name, _)| *name == parameter).map(|(_, variable)| variable.as_str())
     }
 }
+
+/// A variable is there, and nobody can read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg(any(feature = "checks", test))]
+#[cfg_attr(not(feature = "checks"), expect(unreachable_pub, reason = "factories only ask with the feature"))]
+pub struct NotUtf8;
 
 /// What a variable says that nobody reads here. It may be a secret, so `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
@@ -858,6 +876,22 @@ mod tests {
         assert_eq!(parsed.problems, []);
         assert_eq!(parsed.kind("api").unwrap().settings.timeout, Some(Duration::from_secs(9)));
         assert_eq!(parsed.kind("ml").unwrap().settings.timeout, Some(Duration::from_secs(2)));
+    }
+
+    #[test]
+    fn any_variable_can_be_asked_for_by_its_own_name_and_the_process_wins_over_the_file() {
+        let file = b"MEXC_API_KEY=from-file\nEMPTY=x\nTWICE=1\nTWICE=2\nODD=\xFF\n";
+        let pairs = [("MEXC_API_KEY", " from process "), ("EMPTY", ""), ("PYNOMALY_API_TIMEOUT", "9")];
+        let environment = with_dotenv(&pairs, file);
+        assert_eq!(environment.variable("MEXC_API_KEY"), Some(Ok(" from process ")));
+        assert_eq!(environment.variable("EMPTY"), Some(Ok("")));
+        assert_eq!(environment.variable("TWICE"), Some(Ok("2")));
+        assert_eq!(environment.variable("ODD"), Some(Err(NotUtf8)));
+        assert_eq!(environment.variable("PYNOMALY_API_TIMEOUT"), Some(Ok("9")));
+        for other in ["", "MEXC_API", "MEXC_API_KEY2"] {
+            assert_eq!(environment.variable(other), None);
+        }
+        assert_eq!(environment.variable("mexc_api_key").is_some(), cfg!(windows));
     }
 
     #[test]

@@ -33,13 +33,13 @@ pub use settings::{
 };
 
 pub(crate) use defaults::Profiles;
-#[cfg(feature = "chaos")]
-pub(crate) use defaults::name_in_variables;
-#[cfg(feature = "checks")]
-pub use env::Text;
+#[cfg(any(feature = "chaos", feature = "checks"))]
+pub use defaults::name_in_variables;
 #[cfg(feature = "chaos")]
 pub(crate) use env::nearest;
 pub(crate) use env::{Environment, Parsed};
+#[cfg(feature = "checks")]
+pub use env::{NotUtf8, Text};
 pub(crate) use explain::Subject;
 #[cfg(feature = "chaos")]
 pub(crate) use param::read_flag;

@@ -36,9 +36,9 @@ use crate::policy_ref::PolicyRef;
 use crate::profile::Settings;
 #[cfg(feature = "reload")]
 use crate::profile::SettingsFile;
-#[cfg(feature = "checks")]
-use crate::profile::Text;
 use crate::profile::{ConfigErrors, Explanation, Problem, Request, Resolved, Subject, check, resolve};
+#[cfg(feature = "checks")]
+use crate::profile::{NotUtf8, Text};
 use crate::rate_limit::RateLimiterCore;
 use crate::registry::{BudgetSlot, Registry, Shared};
 use crate::retry::Budget;
@@ -616,6 +616,12 @@ impl Runtime {
     #[cfg(feature = "checks")]
     pub(crate) fn text(&self, name: &str) -> Option<Text> {
         self.understood().environment.text(name).cloned()
+    }
+
+    /// A variable by its own name, as it was when the configuration was read.
+    #[cfg(feature = "checks")]
+    pub(crate) fn variable(&self, name: &str) -> Option<Result<String, NotUtf8>> {
+        self.understood().read.variable(name).map(|value| value.map(str::to_owned))
     }
 
     /// What the next [`Runtime::try_configure`] finds in a scope's environment.

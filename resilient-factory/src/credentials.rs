@@ -1,1 +1,0 @@
-//! Credentials by name, from the environment, YAML and TOML.
