@@ -346,7 +346,8 @@ pub(crate) fn harmless(c: char) -> impl Iterator<Item = char> {
 }
 
 /// What another's error says, which may be what yet another system sent it.
-struct Harmless<E>(E);
+#[derive(Debug)]
+pub struct Harmless<E>(pub E);
 
 impl<E: fmt::Display> fmt::Display for Harmless<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

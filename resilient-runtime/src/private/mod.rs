@@ -9,7 +9,7 @@ pub use fallback::*;
 
 pub use crate::__resilient_streams as streams;
 pub use crate::breaker::Window;
-pub use crate::error::ResilienceError;
+pub use crate::error::{Harmless, ResilienceError};
 #[cfg(feature = "stream")]
 pub use crate::execution::stream::{Rules, begin, begun_once, guarded_stream, judge_of};
 pub use crate::execution::{Attempt, Concluded, Execution, Key};
@@ -64,6 +64,18 @@ pub fn variable(name: &str) -> Option<Result<String, NotUtf8>> {
 #[cfg(feature = "checks")]
 pub fn carried<F: std::future::Future>(future: F) -> Carried<F> {
     Carried::new(future)
+}
+
+/// The most similar of the known names, when at least half of it is the same.
+#[cfg(feature = "checks")]
+pub fn nearest<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
+    crate::profile::nearest(unknown, known)
+}
+
+/// The `X` that `error` is, or has among its sources.
+#[cfg(feature = "checks")]
+pub fn find<'e, X: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Option<&'e X> {
+    crate::error::find(error)
 }
 
 /// Every operation that was made in code, by name, with what is in force for it.

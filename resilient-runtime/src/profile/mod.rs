@@ -35,7 +35,7 @@ pub use settings::{
 pub(crate) use defaults::Profiles;
 #[cfg(any(feature = "chaos", feature = "checks"))]
 pub use defaults::name_in_variables;
-#[cfg(feature = "chaos")]
+#[cfg(any(feature = "chaos", feature = "checks"))]
 pub(crate) use env::nearest;
 pub(crate) use env::{Environment, Parsed};
 #[cfg(feature = "checks")]

@@ -2,9 +2,12 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::{Runtime, scopes_are_active};
+use crate::clock::{Bell, Moment};
 
 /// The runtime it was made in: a scope's, or the process's.
 #[derive(Clone, Debug)]
@@ -40,6 +43,29 @@ impl Here {
         Duration::from_nanos(self.0.context().clock.lately().as_nanos())
     }
 
+    /// Waits for `future` on this thread, at most for `limit`. On a tokio worker the other tasks are handed over first.
+    ///
+    /// The trap: a future of this thread's own runtime, which gets no further while the thread waits.
+    pub fn wait_blocking<F: Future>(&self, future: F, limit: Option<Duration>) -> Option<F::Output> {
+        let clock = &self.0.context().clock;
+        let over = limit.map_or(Moment::NEVER, |limit| clock.now().saturating_add(limit));
+        let bell = Arc::new(Bell::default());
+        let waker = Waker::from(Arc::clone(&bell));
+        let mut cx = Context::from_waker(&waker);
+        // Else a task whose budget is spent would be told to come back for ever.
+        let mut future = pin!(tokio::task::unconstrained(future));
+        let mut is_over = false;
+        loop {
+            if let Poll::Ready(output) = self.within(|| future.as_mut().poll(&mut cx)) {
+                return Some(output);
+            }
+            if is_over {
+                return None;
+            }
+            is_over = !clock.wait_blocking(&bell, over);
+        }
+    }
+
     /// Seconds since 1970, for people.
     pub fn unix_time(&self) -> f64 {
         let clock = &self.0.context().clock;
@@ -55,6 +81,23 @@ impl Here {
 mod tests {
     use super::*;
     use crate::testing::Scope;
+
+    #[test]
+    fn what_another_thread_sends_is_waited_for_and_what_nobody_sends_is_not() {
+        let (send, receive) = tokio::sync::oneshot::channel();
+        let here = Here::current();
+        let sender = std::thread::spawn(move || send.send(7));
+        assert_eq!(here.wait_blocking(receive, None), Some(Ok(7)));
+        sender.join().unwrap().unwrap();
+
+        let scope = Scope::new();
+        let _inside = scope.enter();
+        let here = Here::current();
+        let began = here.now();
+        let never = std::future::pending::<()>();
+        assert_eq!(here.wait_blocking(never, Some(Duration::from_millis(20))), None);
+        assert_eq!(here.now() - began, Duration::from_millis(20));
+    }
 
     #[tokio::test]
     async fn what_was_made_in_a_scope_is_there_wherever_it_runs() {
