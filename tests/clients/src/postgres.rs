@@ -1,6 +1,6 @@
 //! PostgreSQL of one's own.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::{PermissionsExt as _, chown};
@@ -13,6 +13,13 @@ use crate::process::{Process, Recipe};
 
 /// The password of its user `app`.
 pub const PASSWORD: &str = "hunter2-postgres";
+
+/// A statement a line.
+const FORGET: &str = "\
+UPDATE pg_database SET datistemplate = false;
+DROP DATABASE template0;
+DROP DATABASE template1;
+";
 
 /// A server with an empty database `postgres`, and TLS where it is given a certificate and its key. What `initdb` makes is made once,
 /// in `scratch`, and copied.
@@ -97,6 +104,8 @@ fn template(programs: &Path, scratch: &Path) -> io::Result<PathBuf> {
     fs::set_permissions(making.path(), fs::Permissions::from_mode(0o755))?;
     let password = making.path().join("password");
     fs::write(&password, PASSWORD)?;
+    let forget = making.path().join("forget.sql");
+    fs::write(&forget, FORGET)?;
     let data = making.path().join("data");
     fs::create_dir(&data)?;
     if let Some((user, group)) = user() {
@@ -108,6 +117,12 @@ fn template(programs: &Path, scratch: &Path) -> io::Result<PathBuf> {
         .arg(&password)
         .arg("-D")
         .arg(&data))?;
+    // Two thirds of its files, which every server of a test would copy.
+    run(as_postgres(&programs.join("postgres"))
+        .args(["--single", "-D"])
+        .arg(&data)
+        .arg("postgres")
+        .stdin(File::open(&forget)?))?;
     fs::create_dir_all(scratch.join("postgres"))?;
     // Another process may have made it meanwhile.
     let begun = scratch.join("postgres").join(format!("making-{}", std::process::id()));

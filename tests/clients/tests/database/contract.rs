@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use resilient::{DatabaseError, HealthStatus, ResilienceError, State, sqlx};
+use resilient_clients_tests::until_async;
 use sqlx::{Acquire as _, Row as _};
 use tokio::sync::{Barrier, Notify};
 use tokio::time::{sleep, timeout};
@@ -52,14 +53,16 @@ pub(crate) async fn what_is_dropped_or_panics_or_is_kept_is_rolled_back_and_give
     let client = world.client_of(world.builder().layers(|it| it.failure_threshold(100))).await;
     let sql = world.sql("INSERT INTO numbers (n) VALUES ($1)");
     for _ in 0..=SLOTS {
-        let dropped = timeout(
-            Duration::from_millis(200),
-            client.session(async |mut session| {
-                sqlx::query(&sql).bind(1_i64).execute(&mut session).await?;
-                std::future::pending::<Result<(), DatabaseError>>().await
-            }),
-        );
-        assert!(dropped.await.is_err());
+        let begun = Notify::new();
+        let never = client.session(async |mut session| {
+            sqlx::query(&sql).bind(1_i64).execute(&mut session).await?;
+            begun.notify_one();
+            std::future::pending::<Result<(), DatabaseError>>().await
+        });
+        tokio::select! {
+            ended = never => panic!("{ended:?}"),
+            () = begun.notified() => {}
+        }
         let (there, sql) = (client.clone(), sql.clone());
         let panicked = tokio::spawn(async move {
             there
@@ -193,11 +196,14 @@ pub(crate) async fn a_savepoint_undoes_a_part(world: &World) {
 }
 
 pub(crate) async fn an_open_session_has_the_time_of_one_attempt(world: &World) {
-    let client = world.client_of(world.builder().timeout("2s")).await;
+    let limit = Duration::from_secs(1);
+    let client = world.client_of(world.builder().timeout(limit)).await;
+    // Connected beforehand, so that the time is that of the session alone.
+    take_all_slots(&client).await;
     let mut session = client.begin().await.unwrap();
     let sql = world.sql("INSERT INTO numbers (n) VALUES ($1)");
     sqlx::query(&sql).bind(1_i64).execute(&mut *session).await.unwrap();
-    sleep(Duration::from_millis(2_100)).await;
+    sleep(limit).await;
     let error = session.commit().await.unwrap_err();
     assert_harmless(&error);
     assert!(!matches!(error, DatabaseError::CommitUnknown { .. }), "it was not even sent: {error:?}");
@@ -206,7 +212,7 @@ pub(crate) async fn an_open_session_has_the_time_of_one_attempt(world: &World) {
 }
 
 pub(crate) async fn a_pool_that_is_too_small_says_so_and_not_that_the_server_is_away(world: &World) {
-    let builder = world.builder().timeout("20s").pool_wait(Duration::from_secs(2));
+    let builder = world.builder().timeout("20s").pool_wait(Duration::from_secs(1));
     let client = world.client_of(builder.layers(|it| it.failure_threshold(1))).await;
     let (all_taken, release) = (Barrier::new(SLOTS as usize + 1), Notify::new());
     let hold = async || {
@@ -437,18 +443,18 @@ pub(crate) async fn a_statement_that_takes_too_long_ends_on_the_server_too(world
         assert!(ResilienceError::find(&error).is_some_and(ResilienceError::is_timeout), "{error:?}");
         assert_harmless(&error);
     };
-    Box::pin(async { tokio::join!(cut_off(), cut_off(), cut_off(), cut_off()) }).await;
     // Nor may code that is not async wait for longer.
-    let blocked = client.blocking().read(|session| session.execute(sqlx::query(slow))).err().unwrap();
+    let blocking = client.blocking();
+    let blocked = tokio::task::spawn_blocking(move || {
+        blocking.read(|session| session.execute(sqlx::query(slow))).err().unwrap()
+    });
+    Box::pin(async { tokio::join!(cut_off(), cut_off(), cut_off(), cut_off()) }).await;
+    let blocked = blocked.await.unwrap();
     assert!(ResilienceError::find(&blocked).is_some_and(ResilienceError::is_timeout), "{blocked:?}");
     take_all_slots(&client).await;
     assert_idle(&client).await;
-    let ended = async {
-        while world.number(running).await != 0 {
-            sleep(Duration::from_millis(50)).await;
-        }
-    };
-    timeout(LONG, ended).await.expect("the server gives it up too");
+    // The server gives it up too.
+    until_async(async || world.number(running).await == 0).await;
 }
 
 pub(crate) async fn a_refused_login_is_told_at_once_and_without_the_password(world: &World) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use resilient::{DatabaseClient, DatabaseError, HealthStatus, ResilienceError, State, sqlx};
 use resilient_clients_tests::now;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::world::{LONG, SLOTS, World, assert_harmless, take_all_slots};
 
@@ -24,7 +24,7 @@ pub(crate) async fn a_file_whose_folder_is_away_is_told_and_used_once_it_is_ther
     assert_eq!(client.health_check().await.status, HealthStatus::Unhealthy);
     std::fs::create_dir(&folder).unwrap();
     assert_eq!(client.health_check().await.status, HealthStatus::Healthy);
-    sleep(Duration::from_millis(250)).await;
+    world.until_probed().await;
     for _ in 0..2 {
         client.read(async |_| Ok(())).await.unwrap();
     }
@@ -121,7 +121,7 @@ pub(crate) async fn a_statement_without_end_is_ended_with_its_thread(world: &Wor
         .url(world.url())
         .name(name)
         .pool_size(SLOTS)
-        .timeout("500ms")
+        .timeout("200ms")
         .max_attempts(1)
         .layers(|it| it.failure_threshold(100))
         .build()

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use resilient::{DatabaseClient, DatabaseError, HealthStatus, ResilienceError, State, sqlx};
-use resilient_clients_tests::{Fault, now};
+use resilient_clients_tests::{Fault, now, until_async};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -21,12 +21,28 @@ struct Told {
     refused_by_breaker: u32,
 }
 
+/// What the writers were told so far.
+#[derive(Clone, Default)]
+struct Telling(Arc<Mutex<Told>>);
+
+impl Telling {
+    fn so_far(&self) -> MutexGuard<'_, Told> {
+        self.0.lock().unwrap()
+    }
+
+    /// Waits until so many more are written.
+    async fn until_written(&self, more: usize) {
+        let before = self.so_far().written.len();
+        until_async(async || self.so_far().written.len() >= before + more).await;
+    }
+}
+
 /// Writes numbers from several tasks while `fault` happens; afterwards what is there is what was told.
-async fn write_through(world: &World, client: &DatabaseClient, fault: impl AsyncFnOnce()) -> Told {
-    let (told, done) = (Arc::new(Mutex::new(Told::default())), Arc::new(AtomicBool::new(false)));
+async fn write_through(world: &World, client: &DatabaseClient, fault: impl AsyncFnOnce(&Telling)) -> Told {
+    let (telling, done) = (Telling::default(), Arc::new(AtomicBool::new(false)));
     let mut writers = JoinSet::new();
     for writer in 0..4_i64 {
-        let (client, told, done) = (client.clone(), Arc::clone(&told), Arc::clone(&done));
+        let (client, telling, done) = (client.clone(), telling.clone(), Arc::clone(&done));
         let sql = world.sql("INSERT INTO numbers (n) VALUES ($1)");
         writers.spawn(async move {
             for n in (writer * 1_000_000).. {
@@ -41,7 +57,7 @@ async fn write_through(world: &World, client: &DatabaseClient, fault: impl Async
                     .await;
                 let failed = outcome.is_err();
                 {
-                    let mut told = told.lock().unwrap();
+                    let mut told = telling.so_far();
                     match &outcome {
                         Ok(()) => told.written.insert(n),
                         Err(DatabaseError::CommitUnknown { .. }) => told.unknown.insert(n),
@@ -58,23 +74,13 @@ async fn write_through(world: &World, client: &DatabaseClient, fault: impl Async
             }
         });
     }
-    let written = || told.lock().unwrap().written.len();
-    let some_more = async || {
-        let before = written();
-        let more = async {
-            while written() < before + 20 {
-                sleep(Duration::from_millis(5)).await;
-            }
-        };
-        timeout(LONG, more).await.expect("it writes again");
-    };
-    some_more().await;
-    fault().await;
+    telling.until_written(20).await;
+    fault(&telling).await;
     // By itself: nobody resets anything.
-    some_more().await;
+    telling.until_written(20).await;
     done.store(true, Ordering::Relaxed);
     timeout(LONG, writers.join_all()).await.unwrap();
-    let told = std::mem::take(&mut *told.lock().unwrap());
+    let told = std::mem::take(&mut *telling.so_far());
     let there = world.numbers().await;
     let once: BTreeSet<i64> = there.iter().copied().collect();
     assert_eq!(once.len(), there.len(), "something was written twice");
@@ -82,12 +88,13 @@ async fn write_through(world: &World, client: &DatabaseClient, fault: impl Async
     assert!(told.not_written.is_disjoint(&once), "written: {:?}", told.not_written.intersection(&once));
     let known = once.difference(&told.written).all(|n| told.unknown.contains(n));
     assert!(known, "something is there that nobody was told of");
-    let closed = async {
-        while world.breaker().state() != State::Closed {
+    until_async(async || {
+        world.breaker().state() == State::Closed || {
             let _ = client.read(async |_| Ok(())).await;
+            false
         }
-    };
-    timeout(LONG, closed).await.expect("the breaker closes");
+    })
+    .await;
     take_all_slots(client).await;
     assert_idle(client).await;
     told
@@ -122,7 +129,7 @@ pub(crate) async fn the_program_may_start_before_its_database(world: &World) {
     assert_eq!(world.breaker().state(), State::Open);
     world.proxy().set(Fault::Pass);
     assert_eq!(client.health_check().await.status, HealthStatus::Healthy, "it is asked past the breaker");
-    sleep(Duration::from_millis(250)).await;
+    world.until_probed().await;
     world.make_tables().await;
     for n in 0..2 {
         world.insert(&client, n).await.unwrap();
@@ -133,13 +140,13 @@ pub(crate) async fn the_program_may_start_before_its_database(world: &World) {
 
 pub(crate) async fn a_server_that_is_killed_and_restarted_loses_and_doubles_nothing(world: &World) {
     let client = impatient(world).await;
-    let told = write_through(world, &client, async || {
+    let told = write_through(world, &client, async |telling| {
         for _ in 0..2 {
             world.server().kill();
-            sleep(Duration::from_millis(600)).await;
+            world.until_refused().await;
             assert_eq!(client.health_check().await.status, HealthStatus::Unhealthy);
             world.server().restart();
-            sleep(Duration::from_millis(600)).await;
+            telling.until_written(5).await;
         }
     })
     .await;
@@ -150,9 +157,9 @@ pub(crate) async fn a_server_that_stands_still_longer_than_the_limit_loses_and_d
     world: &World,
 ) {
     let client = impatient(world).await;
-    let told = write_through(world, &client, async || {
+    let told = write_through(world, &client, async |_| {
         world.server().stop();
-        sleep(Duration::from_secs(4)).await;
+        world.until_refused().await;
         let began = now();
         let report = client.health_check().await;
         assert_eq!(report.status, HealthStatus::Unhealthy, "{report:?}");
@@ -165,7 +172,7 @@ pub(crate) async fn a_server_that_stands_still_longer_than_the_limit_loses_and_d
 
 pub(crate) async fn connections_that_are_reset_lose_and_double_nothing(world: &World) {
     let client = impatient(world).await;
-    let told = write_through(world, &client, async || {
+    let told = write_through(world, &client, async |_| {
         for _ in 0..10 {
             world.proxy().set(Fault::Reset);
             sleep(Duration::from_millis(20)).await;
@@ -173,7 +180,7 @@ pub(crate) async fn connections_that_are_reset_lose_and_double_nothing(world: &W
             sleep(Duration::from_millis(50)).await;
         }
         world.proxy().set(Fault::Reset);
-        sleep(Duration::from_millis(700)).await;
+        world.until_refused().await;
         world.proxy().set(Fault::Pass);
     })
     .await;
@@ -182,7 +189,7 @@ pub(crate) async fn connections_that_are_reset_lose_and_double_nothing(world: &W
 
 pub(crate) async fn answers_that_are_cut_in_half_lose_and_double_nothing(world: &World) {
     let client = impatient(world).await;
-    write_through(world, &client, async || {
+    write_through(world, &client, async |_| {
         for after in (0..200).step_by(7) {
             world.proxy().set(Fault::Cut(after));
             sleep(Duration::from_millis(25)).await;
@@ -194,9 +201,10 @@ pub(crate) async fn answers_that_are_cut_in_half_lose_and_double_nothing(world: 
 
 pub(crate) async fn latency_is_waited_for_as_long_as_it_is_below_the_limit(world: &World) {
     let client = world.client().await;
-    let told = write_through(world, &client, async || {
+    let told = write_through(world, &client, async |telling| {
         world.proxy().set(Fault::Latency(Duration::from_millis(100)));
-        sleep(Duration::from_secs(2)).await;
+        // More than there are writers: these are slow from their beginning to their end.
+        telling.until_written(8).await;
         world.proxy().set(Fault::Pass);
     })
     .await;

@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use resilient::{CircuitBreaker, DatabaseClient, DatabaseClientBuilder, DatabaseError, sqlx};
-use resilient_clients_tests::{Process, Proxy, mariadb, postgres, printed};
+use resilient_clients_tests::{Process, Proxy, mariadb, postgres, printed, until_async};
 use tempfile::TempDir;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::encrypted::Certified;
 
@@ -184,16 +184,23 @@ impl World {
     pub(crate) fn breaker(&self) -> CircuitBreaker {
         resilient::breaker(&self.name).unwrap()
     }
+
+    /// Waits until the breaker refuses calls.
+    pub(crate) async fn until_refused(&self) {
+        let refused = || self.breaker().snapshot().rejected_calls;
+        let before = refused();
+        until_async(async || refused() > before).await;
+    }
+
+    /// Waits until the open breaker would let a probe through.
+    pub(crate) async fn until_probed(&self) {
+        until_async(async || self.breaker().retry_after().is_zero()).await;
+    }
 }
 
 /// No session is under way any more, or was forgotten: what is rolled back may take a moment.
 pub(crate) async fn assert_idle(client: &DatabaseClient) {
-    let idle = async {
-        while client.health_check().await.details["pool_in_use"] != "0" {
-            sleep(Duration::from_millis(5)).await;
-        }
-    };
-    timeout(LONG, idle).await.expect("every slot came back");
+    until_async(async || client.health_check().await.details["pool_in_use"] == "0").await;
 }
 
 fn file_in(folder: &TempDir) -> PathBuf {
