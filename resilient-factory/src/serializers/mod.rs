@@ -2,6 +2,8 @@
 mod error;
 mod format;
 mod limits;
+#[cfg(feature = "pickle")]
+pub(crate) mod pickle;
 mod unknown;
 
 pub use error::{Layer, SerializationError, SerializationErrorKind};
