@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use resilient_runtime::__private::{Here, nearest};
-use resilient_runtime::{ResilienceError, ResilientOperation};
+use resilient_runtime::{Class, Classify as _, ResilienceError, ResilientOperation};
 
 pub use asked::Asked;
 pub use bad_request::BadRequest;
@@ -306,6 +306,27 @@ where
         let build = Build::new();
         let _wait = self.inner.wait_for(build, &name)?;
         self.inner.attempts_blocking(&name, &constructor, options, build).map_err(Unmade::into_error)
+    }
+
+    /// One call of the constructor, without layers, for those who have their own; an error comes with what another call is
+    /// good for.
+    pub(crate) async fn build_once(&self, name: &str, options: &O) -> Result<Arc<C>, (FactoryError, Class)> {
+        let once = |error: FactoryError| {
+            let class = error.class();
+            (error, class)
+        };
+        let (name, constructor) = self.inner.constructor(name).map_err(once)?;
+        let build = Build::new();
+        let _wait = self.inner.wait_for(build, &name).map_err(once)?;
+        let made = constructor.run_async(self.inner.asked(&name, options), build).await;
+        made.map_err(|error| {
+            let failure = Failure::of(error, self.inner.retry_if.as_deref());
+            let class = failure.class();
+            match self.inner.ended(&name, 1, Err(failure)) {
+                Ok(_) => unreachable!("a failure stays one"),
+                Err(unmade) => (unmade.into_error(), class),
+            }
+        })
     }
 
     async fn made(&self, name: &str, options: &O) -> Result<Arc<C>, FactoryError> {

@@ -150,6 +150,15 @@ impl<R> ResilienceConfig<R> {
 
     words!();
 
+    /// With what `settings` say and it does not.
+    #[cfg(feature = "checks")]
+    pub(crate) fn settled(self, settings: &Settings) -> Self {
+        self.tune(|mut said| {
+            said.fill_from(settings);
+            said
+        })
+    }
+
     /// The kind of operation, whose profile and variables apply. Default: `default`.
     pub fn operation_type(mut self, kind: impl Into<String>) -> Self {
         self.operation_type = kind.into();
@@ -443,5 +452,21 @@ impl Configured {
     pub(super) fn explain(&self, runtime: &Runtime) -> Explanation {
         runtime.declare(self.operation, self.spec.operation_type);
         runtime.explain(&self.asking())
+    }
+}
+
+#[cfg(all(test, feature = "checks"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_say_what_the_config_does_not_and_their_refusals_are_told() {
+        let config = || ResilienceConfig::new("settled").max_attempts(7);
+        let operation = config().settled(&Settings::new().max_attempts(2).timeout("3s")).build().unwrap();
+        let told = operation.explain().unwrap().to_string();
+        assert_eq!(operation.timeout(), Some(std::time::Duration::from_secs(3)));
+        assert!(told.contains("max_attempts") && told.contains('7'), "{told}");
+        let refused = config().settled(&Settings::new().timeout("soon")).build().unwrap_err();
+        assert!(refused.to_string().contains("`soon` is not a duration"), "{refused}");
     }
 }

@@ -78,6 +78,12 @@ pub fn find<'e, X: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> O
     crate::error::find(error)
 }
 
+/// `config` with what `settings` say besides; what was refused there is told when it is built.
+#[cfg(feature = "checks")]
+pub fn settled(config: crate::ResilienceConfig, settings: &Settings) -> crate::ResilienceConfig {
+    config.settled(settings)
+}
+
 /// Every operation that was made in code, by name, with what is in force for it.
 #[cfg(feature = "checks")]
 pub fn configured() -> Vec<(crate::Operation, crate::Explanation)> {
