@@ -57,6 +57,16 @@ pub enum SerializationErrorKind {
 /// compressed ones for a compression. It is where reading stopped, which may be a little behind the mistake; none
 /// where the library below tells none. The text never holds the data's content: no string, number or unknown field's
 /// name out of it, so it may be logged.
+///
+/// ```
+/// # use resilient_factory::serializers::{Format, Layer, Serializer, SerializationErrorKind};
+/// let json = Serializer::new(Format::Json)?;
+/// let error = json.deserialize::<Vec<u32>>(br#"[1, 2, "hunter2"]"#).unwrap_err();
+/// assert_eq!(error.to_string(), "json, at byte 15: expected u32, found a string");
+/// assert_eq!(error.kind(), SerializationErrorKind::Mismatched);
+/// assert_eq!(error.layer(), Layer::Format(Format::Json));
+/// # Ok::<(), resilient_factory::serializers::SerializationError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SerializationError {
     kind: SerializationErrorKind,
@@ -88,6 +98,13 @@ impl SerializationError {
     /// Of an error of serde's kind in the data's own type, told by `serde`: `what` it says is stripped of content.
     pub(crate) fn mismatched(format: Format, offset: impl Into<Option<usize>>, serde: &str) -> Self {
         Self::in_format(format, SerializationErrorKind::Mismatched, offset, without_content(serde))
+    }
+
+    /// Well formed, and of another type, where the crate below does not say which was asked for.
+    #[cfg(feature = "messagepack")]
+    pub(super) fn mismatched_kind(format: Format, offset: usize) -> Self {
+        let what = "a value of another type than the one asked for";
+        Self::in_format(format, SerializationErrorKind::Mismatched, offset, what)
     }
 
     /// What kind of trouble it is.

@@ -5,7 +5,7 @@ use super::unknown::UnknownName;
 
 /// How values are written as bytes.
 ///
-/// All formats are here whatever features are on; making a serializer refuses one whose feature
+/// All formats are here whatever features are on; [`Serializer::new`](super::Serializer::new) refuses one whose feature
 /// is off, by name. `Display` and `FromStr` use the names: `json`, `msgpack`, `cbor`, `binary`, `pickle`.
 ///
 /// The trap: `Binary` (postcard) holds no names and no types, so only the type that wrote it reads it, and nothing
@@ -115,7 +115,7 @@ impl FromStr for Format {
 
 /// What a serializer's bytes are compressed with.
 ///
-/// All compressions are here whatever features are on; making a serializer refuses one whose
+/// All compressions are here whatever features are on; [`Serializer::new`](super::Serializer::new) refuses one whose
 /// feature is off, by name. `Display` and `FromStr` use the names: `none`, `gzip`, `zlib`, `lz4`, `zstd`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]

@@ -1,12 +1,21 @@
 //! Serializers over serde, each with its compressions, and the envelope.
+mod bounded;
+mod compression;
+mod envelope;
 mod error;
 mod format;
+mod formats;
 mod limits;
+mod options;
 #[cfg(feature = "pickle")]
 pub(crate) mod pickle;
+mod serializer;
 mod unknown;
 
+pub use envelope::{Envelope, open};
 pub use error::{Layer, SerializationError, SerializationErrorKind};
 pub use format::{Compression, Format};
 pub use limits::Limits;
+pub use options::{InvalidOptions, JsonOptions, MessagePackOptions, PickleOptions, SerializerOptions};
+pub use serializer::{CompressionStats, Serializer};
 pub use unknown::UnknownName;

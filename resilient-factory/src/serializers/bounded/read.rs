@@ -1,0 +1,296 @@
+//! A deserializer around another that counts levels and grants what lengths claim only as far as the input could hold it.
+use std::fmt;
+
+use serde::de::{
+    Deserialize, DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess,
+    Visitor,
+};
+
+use super::Gauge;
+
+/// The deserializer, visitor, access or seed `inner`, under a gauge.
+#[derive(Debug)]
+pub(in crate::serializers) struct Bounded<'g, I> {
+    inner: I,
+    gauge: &'g Gauge,
+}
+
+impl<'g, I> Bounded<'g, I> {
+    pub(in crate::serializers) fn new(inner: I, gauge: &'g Gauge) -> Self {
+        Self { inner, gauge }
+    }
+}
+
+impl<'de, D: Deserializer<'de>> Bounded<'_, D> {
+    /// What `D` reads as a `T`.
+    pub(in crate::serializers) fn read<T: Deserialize<'de>>(self) -> Result<T, D::Error> {
+        T::deserialize(self)
+    }
+}
+
+/// A visitor whose sequences have a length that the data claims.
+struct Visiting<'g, V> {
+    visitor: V,
+    gauge: &'g Gauge,
+    /// Not those of a tuple or a struct: the type says how many they are, and any number of them may take no byte.
+    counted: bool,
+}
+
+macro_rules! through {
+    ($($deserialize:ident)*) => {$(
+        #[inline]
+        fn $deserialize<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+            self.inner.$deserialize(Visiting { visitor, gauge: self.gauge, counted: true })
+        }
+    )*};
+}
+
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
+    type Error = D::Error;
+
+    through! {
+        deserialize_any deserialize_bool deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64
+        deserialize_i128 deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128
+        deserialize_f32 deserialize_f64 deserialize_char deserialize_str deserialize_string deserialize_bytes
+        deserialize_byte_buf deserialize_option deserialize_unit deserialize_seq deserialize_map
+        deserialize_identifier deserialize_ignored_any
+    }
+
+    #[inline]
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        self.inner.deserialize_unit_struct(name, Visiting { visitor, gauge: self.gauge, counted: false })
+    }
+
+    #[inline]
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        self.inner.deserialize_newtype_struct(name, Visiting { visitor, gauge: self.gauge, counted: false })
+    }
+
+    #[inline]
+    fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, D::Error> {
+        self.inner.deserialize_tuple(len, Visiting { visitor, gauge: self.gauge, counted: false })
+    }
+
+    #[inline]
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        len: usize,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        self.inner.deserialize_tuple_struct(
+            name,
+            len,
+            Visiting { visitor, gauge: self.gauge, counted: false },
+        )
+    }
+
+    #[inline]
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        self.inner.deserialize_struct(name, fields, Visiting { visitor, gauge: self.gauge, counted: false })
+    }
+
+    #[inline]
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        self.inner.deserialize_enum(name, variants, Visiting { visitor, gauge: self.gauge, counted: false })
+    }
+
+    #[inline]
+    fn is_human_readable(&self) -> bool {
+        self.inner.is_human_readable()
+    }
+}
+
+macro_rules! visit {
+    ($($visit:ident: $type:ty),*) => {$(
+        #[inline]
+        fn $visit<E: Error>(self, value: $type) -> Result<V::Value, E> {
+            self.visitor.$visit(value)
+        }
+    )*};
+}
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for Visiting<'_, V> {
+    type Value = V::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.visitor.expecting(f)
+    }
+
+    visit! {
+        visit_bool: bool, visit_i8: i8, visit_i16: i16, visit_i32: i32, visit_i64: i64, visit_i128: i128,
+        visit_u8: u8, visit_u16: u16, visit_u32: u32, visit_u64: u64, visit_u128: u128, visit_f32: f32,
+        visit_f64: f64, visit_char: char, visit_str: &str, visit_borrowed_str: &'de str, visit_string: String,
+        visit_bytes: &[u8], visit_borrowed_bytes: &'de [u8], visit_byte_buf: Vec<u8>
+    }
+
+    #[inline]
+    fn visit_none<E: Error>(self) -> Result<V::Value, E> {
+        self.visitor.visit_none()
+    }
+
+    #[inline]
+    fn visit_unit<E: Error>(self) -> Result<V::Value, E> {
+        self.visitor.visit_unit()
+    }
+
+    #[inline]
+    fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
+        self.gauge.enter(D::Error::custom)?;
+        let value = self.visitor.visit_some(Bounded { inner, gauge: self.gauge });
+        self.gauge.leave();
+        value
+    }
+
+    #[inline]
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
+        self.gauge.enter(D::Error::custom)?;
+        let value = self.visitor.visit_newtype_struct(Bounded { inner, gauge: self.gauge });
+        self.gauge.leave();
+        value
+    }
+
+    #[inline]
+    fn visit_seq<A: SeqAccess<'de>>(self, access: A) -> Result<V::Value, A::Error> {
+        self.gauge.enter(A::Error::custom)?;
+        let gauge = self.gauge;
+        let value = self.visitor.visit_seq(Elements { access, gauge, counted: self.counted });
+        gauge.leave();
+        value
+    }
+
+    #[inline]
+    fn visit_map<A: MapAccess<'de>>(self, access: A) -> Result<V::Value, A::Error> {
+        self.gauge.enter(A::Error::custom)?;
+        let gauge = self.gauge;
+        let value = self.visitor.visit_map(Elements { access, gauge, counted: self.counted });
+        gauge.leave();
+        value
+    }
+
+    #[inline]
+    fn visit_enum<A: EnumAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
+        self.gauge.enter(A::Error::custom)?;
+        let value = self.visitor.visit_enum(Bounded { inner, gauge: self.gauge });
+        self.gauge.leave();
+        value
+    }
+}
+
+struct Elements<'g, A> {
+    access: A,
+    gauge: &'g Gauge,
+    counted: bool,
+}
+
+impl<A> Elements<'_, A> {
+    #[inline]
+    fn count<E: Error>(&self) -> Result<(), E> {
+        if self.counted { self.gauge.element(E::custom) } else { Ok(()) }
+    }
+}
+
+impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Elements<'_, A> {
+    type Error = A::Error;
+
+    #[inline]
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
+        let element = self.access.next_element_seed(Bounded { inner: seed, gauge: self.gauge })?;
+        if element.is_some() {
+            self.count()?;
+        }
+        Ok(element)
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        self.access.size_hint().map(|claimed| self.gauge.reserve(claimed))
+    }
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Elements<'_, A> {
+    type Error = A::Error;
+
+    #[inline]
+    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
+        let key = self.access.next_key_seed(Bounded { inner: seed, gauge: self.gauge })?;
+        if key.is_some() {
+            self.count()?;
+        }
+        Ok(key)
+    }
+
+    #[inline]
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
+        self.access.next_value_seed(Bounded { inner: seed, gauge: self.gauge })
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        self.access.size_hint().map(|claimed| self.gauge.reserve(claimed))
+    }
+}
+
+impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Bounded<'_, S> {
+    type Value = S::Value;
+
+    #[inline]
+    fn deserialize<D: Deserializer<'de>>(self, inner: D) -> Result<S::Value, D::Error> {
+        self.inner.deserialize(Bounded { inner, gauge: self.gauge })
+    }
+}
+
+impl<'de, 'g, A: EnumAccess<'de>> EnumAccess<'de> for Bounded<'g, A> {
+    type Error = A::Error;
+    type Variant = Bounded<'g, A::Variant>;
+
+    #[inline]
+    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self::Variant), A::Error> {
+        let (value, inner) = self.inner.variant_seed(Bounded { inner: seed, gauge: self.gauge })?;
+        Ok((value, Bounded { inner, gauge: self.gauge }))
+    }
+}
+
+impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Bounded<'_, A> {
+    type Error = A::Error;
+
+    #[inline]
+    fn unit_variant(self) -> Result<(), A::Error> {
+        self.inner.unit_variant()
+    }
+
+    #[inline]
+    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, A::Error> {
+        self.inner.newtype_variant_seed(Bounded { inner: seed, gauge: self.gauge })
+    }
+
+    #[inline]
+    fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, A::Error> {
+        self.inner.tuple_variant(len, Visiting { visitor, gauge: self.gauge, counted: false })
+    }
+
+    #[inline]
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, A::Error> {
+        self.inner.struct_variant(fields, Visiting { visitor, gauge: self.gauge, counted: false })
+    }
+}

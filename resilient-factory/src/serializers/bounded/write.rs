@@ -1,0 +1,325 @@
+//! A serializer around another that counts levels: what is written can be read again.
+use std::fmt::Display;
+
+use serde::ser::{
+    Error, Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
+    SerializeTupleStruct, SerializeTupleVariant, Serializer,
+};
+
+use super::Gauge;
+
+/// A value that is written under a gauge.
+#[derive(Debug)]
+pub(in crate::serializers) struct Counted<'g, 'v, T: ?Sized> {
+    value: &'v T,
+    gauge: &'g Gauge,
+}
+
+impl<'g, 'v, T: ?Sized> Counted<'g, 'v, T> {
+    pub(in crate::serializers) fn new(value: &'v T, gauge: &'g Gauge) -> Self {
+        Self { value, gauge }
+    }
+}
+
+impl<T: Serialize + ?Sized> Serialize for Counted<'_, '_, T> {
+    #[inline]
+    fn serialize<S: Serializer>(&self, inner: S) -> Result<S::Ok, S::Error> {
+        self.value.serialize(Counting { inner, gauge: self.gauge })
+    }
+}
+
+/// The serializer `inner`, or what it makes of a sequence or a map, under a gauge.
+#[derive(Debug)]
+pub(in crate::serializers) struct Counting<'g, S> {
+    inner: S,
+    gauge: &'g Gauge,
+}
+
+impl<'g, S> Counting<'g, S> {
+    #[inline]
+    fn deeper<I, E: Error>(self, inside: impl FnOnce(S) -> Result<I, E>) -> Result<Counting<'g, I>, E> {
+        self.gauge.enter(E::custom)?;
+        Ok(Counting { inner: inside(self.inner)?, gauge: self.gauge })
+    }
+
+    #[inline]
+    fn end_with<O, E>(self, end: impl FnOnce(S) -> Result<O, E>) -> Result<O, E> {
+        self.gauge.leave();
+        end(self.inner)
+    }
+}
+
+macro_rules! scalars {
+    ($($serialize:ident: $type:ty),*) => {$(
+        #[inline]
+        fn $serialize(self, value: $type) -> Result<S::Ok, S::Error> {
+            self.inner.$serialize(value)
+        }
+    )*};
+}
+
+impl<'g, S: Serializer> Serializer for Counting<'g, S> {
+    type Ok = S::Ok;
+    type Error = S::Error;
+    type SerializeSeq = Counting<'g, S::SerializeSeq>;
+    type SerializeTuple = Counting<'g, S::SerializeTuple>;
+    type SerializeTupleStruct = Counting<'g, S::SerializeTupleStruct>;
+    type SerializeTupleVariant = Counting<'g, S::SerializeTupleVariant>;
+    type SerializeMap = Counting<'g, S::SerializeMap>;
+    type SerializeStruct = Counting<'g, S::SerializeStruct>;
+    type SerializeStructVariant = Counting<'g, S::SerializeStructVariant>;
+
+    scalars! {
+        serialize_bool: bool, serialize_i8: i8, serialize_i16: i16, serialize_i32: i32, serialize_i64: i64,
+        serialize_i128: i128, serialize_u8: u8, serialize_u16: u16, serialize_u32: u32, serialize_u64: u64,
+        serialize_u128: u128, serialize_f32: f32, serialize_f64: f64, serialize_char: char, serialize_str: &str,
+        serialize_bytes: &[u8]
+    }
+
+    #[inline]
+    fn serialize_none(self) -> Result<S::Ok, S::Error> {
+        self.inner.serialize_none()
+    }
+
+    #[inline]
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
+        self.gauge.enter(S::Error::custom)?;
+        let done = self.inner.serialize_some(&Counted { value, gauge: self.gauge });
+        self.gauge.leave();
+        done
+    }
+
+    #[inline]
+    fn serialize_unit(self) -> Result<S::Ok, S::Error> {
+        self.inner.serialize_unit()
+    }
+
+    #[inline]
+    fn serialize_unit_struct(self, name: &'static str) -> Result<S::Ok, S::Error> {
+        self.inner.serialize_unit_struct(name)
+    }
+
+    #[inline]
+    fn serialize_unit_variant(
+        self,
+        name: &'static str,
+        index: u32,
+        variant: &'static str,
+    ) -> Result<S::Ok, S::Error> {
+        self.gauge.enter(S::Error::custom)?;
+        let done = self.inner.serialize_unit_variant(name, index, variant);
+        self.gauge.leave();
+        done
+    }
+
+    #[inline]
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        name: &'static str,
+        value: &T,
+    ) -> Result<S::Ok, S::Error> {
+        self.gauge.enter(S::Error::custom)?;
+        let done = self.inner.serialize_newtype_struct(name, &Counted { value, gauge: self.gauge });
+        self.gauge.leave();
+        done
+    }
+
+    #[inline]
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        name: &'static str,
+        index: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Result<S::Ok, S::Error> {
+        self.gauge.enter(S::Error::custom)?;
+        let value = &Counted { value, gauge: self.gauge };
+        let done = self.inner.serialize_newtype_variant(name, index, variant, value);
+        self.gauge.leave();
+        done
+    }
+
+    #[inline]
+    fn serialize_seq(self, len: Option<usize>) -> Result<Self::SerializeSeq, S::Error> {
+        self.deeper(|inner| inner.serialize_seq(len))
+    }
+
+    #[inline]
+    fn serialize_tuple(self, len: usize) -> Result<Self::SerializeTuple, S::Error> {
+        self.deeper(|inner| inner.serialize_tuple(len))
+    }
+
+    #[inline]
+    fn serialize_tuple_struct(
+        self,
+        name: &'static str,
+        len: usize,
+    ) -> Result<Self::SerializeTupleStruct, S::Error> {
+        self.deeper(|inner| inner.serialize_tuple_struct(name, len))
+    }
+
+    // Those who read count the variant and what is in it.
+    #[inline]
+    fn serialize_tuple_variant(
+        self,
+        name: &'static str,
+        index: u32,
+        variant: &'static str,
+        len: usize,
+    ) -> Result<Self::SerializeTupleVariant, S::Error> {
+        self.gauge.enter(S::Error::custom)?;
+        self.deeper(|inner| inner.serialize_tuple_variant(name, index, variant, len))
+    }
+
+    #[inline]
+    fn serialize_map(self, len: Option<usize>) -> Result<Self::SerializeMap, S::Error> {
+        self.deeper(|inner| inner.serialize_map(len))
+    }
+
+    #[inline]
+    fn serialize_struct(self, name: &'static str, len: usize) -> Result<Self::SerializeStruct, S::Error> {
+        self.deeper(|inner| inner.serialize_struct(name, len))
+    }
+
+    #[inline]
+    fn serialize_struct_variant(
+        self,
+        name: &'static str,
+        index: u32,
+        variant: &'static str,
+        len: usize,
+    ) -> Result<Self::SerializeStructVariant, S::Error> {
+        self.gauge.enter(S::Error::custom)?;
+        self.deeper(|inner| inner.serialize_struct_variant(name, index, variant, len))
+    }
+
+    #[inline]
+    fn collect_str<T: Display + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
+        self.inner.collect_str(value)
+    }
+
+    #[inline]
+    fn is_human_readable(&self) -> bool {
+        self.inner.is_human_readable()
+    }
+}
+
+macro_rules! elements {
+    ($($trait:ident :: $serialize:ident)*) => {$(
+        impl<S: $trait> $trait for Counting<'_, S> {
+            type Ok = S::Ok;
+            type Error = S::Error;
+
+            #[inline]
+            fn $serialize<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), S::Error> {
+                self.inner.$serialize(&Counted { value, gauge: self.gauge })
+            }
+
+            #[inline]
+            fn end(self) -> Result<S::Ok, S::Error> {
+                self.end_with(S::end)
+            }
+        }
+    )*};
+}
+
+elements! {
+    SerializeSeq::serialize_element
+    SerializeTuple::serialize_element
+    SerializeTupleStruct::serialize_field
+}
+
+impl<S: SerializeTupleVariant> SerializeTupleVariant for Counting<'_, S> {
+    type Ok = S::Ok;
+    type Error = S::Error;
+
+    #[inline]
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), S::Error> {
+        self.inner.serialize_field(&Counted { value, gauge: self.gauge })
+    }
+
+    #[inline]
+    fn end(self) -> Result<S::Ok, S::Error> {
+        self.gauge.leave();
+        self.end_with(S::end)
+    }
+}
+
+impl<S: SerializeMap> SerializeMap for Counting<'_, S> {
+    type Ok = S::Ok;
+    type Error = S::Error;
+
+    #[inline]
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), S::Error> {
+        self.inner.serialize_key(&Counted { value, gauge: self.gauge })
+    }
+
+    #[inline]
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), S::Error> {
+        self.inner.serialize_value(&Counted { value, gauge: self.gauge })
+    }
+
+    #[inline]
+    fn serialize_entry<K: Serialize + ?Sized, V: Serialize + ?Sized>(
+        &mut self,
+        key: &K,
+        value: &V,
+    ) -> Result<(), S::Error> {
+        let gauge = self.gauge;
+        self.inner.serialize_entry(&Counted { value: key, gauge }, &Counted { value, gauge })
+    }
+
+    #[inline]
+    fn end(self) -> Result<S::Ok, S::Error> {
+        self.end_with(S::end)
+    }
+}
+
+impl<S: SerializeStruct> SerializeStruct for Counting<'_, S> {
+    type Ok = S::Ok;
+    type Error = S::Error;
+
+    #[inline]
+    fn serialize_field<T: Serialize + ?Sized>(
+        &mut self,
+        key: &'static str,
+        value: &T,
+    ) -> Result<(), S::Error> {
+        self.inner.serialize_field(key, &Counted { value, gauge: self.gauge })
+    }
+
+    #[inline]
+    fn skip_field(&mut self, key: &'static str) -> Result<(), S::Error> {
+        self.inner.skip_field(key)
+    }
+
+    #[inline]
+    fn end(self) -> Result<S::Ok, S::Error> {
+        self.end_with(S::end)
+    }
+}
+
+impl<S: SerializeStructVariant> SerializeStructVariant for Counting<'_, S> {
+    type Ok = S::Ok;
+    type Error = S::Error;
+
+    #[inline]
+    fn serialize_field<T: Serialize + ?Sized>(
+        &mut self,
+        key: &'static str,
+        value: &T,
+    ) -> Result<(), S::Error> {
+        self.inner.serialize_field(key, &Counted { value, gauge: self.gauge })
+    }
+
+    #[inline]
+    fn skip_field(&mut self, key: &'static str) -> Result<(), S::Error> {
+        self.inner.skip_field(key)
+    }
+
+    #[inline]
+    fn end(self) -> Result<S::Ok, S::Error> {
+        self.gauge.leave();
+        self.end_with(S::end)
+    }
+}

@@ -1,0 +1,195 @@
+//! What hostile data claims, and what an error tells of it.
+use resilient::factory::serializers::{
+    Compression, Format, Layer, Limits, SerializationErrorKind, Serializer, SerializerOptions,
+};
+use serde::{Deserialize, Serialize};
+
+fn made(options: impl Into<SerializerOptions>) -> Serializer {
+    Serializer::new(options).unwrap()
+}
+
+/// As deep as the data says.
+#[derive(Debug, Serialize, Deserialize)]
+struct Link(Option<Box<Link>>);
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Nest(Vec<Nest>);
+
+fn nested(levels: usize) -> Nest {
+    (0..levels).fold(Nest(Vec::new()), |inner, _| Nest(vec![inner]))
+}
+
+const DEEP: usize = 1_000_000;
+
+#[test]
+fn a_million_levels_are_refused_in_every_format() {
+    for (format, bytes) in [
+        (Format::Json, [vec![b'['; DEEP], vec![b']'; DEEP]].concat()),
+        (Format::MessagePack, vec![0x91; DEEP]),
+        (Format::Cbor, vec![0x81; DEEP]),
+        (Format::Cbor, vec![0x9f; DEEP]),
+        (Format::Binary, vec![1; DEEP]),
+        (Format::Pickle, [vec![b']'; DEEP], vec![b'a'; DEEP - 1], vec![b'.']].concat()),
+    ] {
+        let error = made(format).deserialize::<Nest>(&bytes).unwrap_err();
+        assert_eq!(error.kind(), SerializationErrorKind::TooDeep, "{error}");
+        assert!(error.to_string().contains("nested deeper than"), "{error}");
+        assert!(error.to_string().contains("128 levels"), "{error}");
+        assert_eq!(error.layer(), Layer::Format(format));
+    }
+    let error = made(Format::Binary).deserialize::<Link>(&vec![1; DEEP]).unwrap_err();
+    assert_eq!(error.kind(), SerializationErrorKind::TooDeep, "{error}");
+    // Any value there is, where the format holds its types.
+    for (format, byte) in [(Format::Json, b'['), (Format::MessagePack, 0x91), (Format::Cbor, 0x81)] {
+        let error = made(format).deserialize::<serde_json::Value>(&vec![byte; DEEP]).unwrap_err();
+        assert_eq!(error.kind(), SerializationErrorKind::TooDeep, "{error}");
+    }
+}
+
+#[test]
+fn what_is_too_deep_to_be_read_is_not_written() {
+    for format in Format::ALL {
+        for limit in [1, 7, 64, 127, 512] {
+            let limits = Limits::default().with_max_depth(limit);
+            let serializer = made(SerializerOptions::from(*format).limits(limits));
+            // A newtype and its sequence are two levels.
+            let (deepest, too_deep) = (nested(limit / 2 - usize::from(limit > 1)), nested(limit / 2));
+            if limit > 1 {
+                let bytes = serializer.serialize(&deepest).unwrap();
+                serializer.deserialize::<Nest>(&bytes).unwrap();
+            }
+            let error = serializer.serialize(&too_deep).unwrap_err();
+            assert_eq!(error.kind(), SerializationErrorKind::TooDeep, "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_length_that_the_data_only_claims_is_an_error() {
+    let u32_max = [0xff; 4];
+    let huge = [0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
+    for (format, bytes) in [
+        (Format::MessagePack, [&[0xdd][..], &u32_max].concat()),
+        (Format::MessagePack, [&[0xdb][..], &u32_max].concat()),
+        (Format::MessagePack, [&[0xc6][..], &u32_max].concat()),
+        (Format::Cbor, [&[0x9b][..], &huge].concat()),
+        (Format::Cbor, [&[0x9b][..], &[0xff; 8]].concat()),
+        (Format::Cbor, [&[0x7b][..], &huge].concat()),
+        (Format::Cbor, [&[0x5b][..], &[0xff; 8]].concat()),
+        (Format::Binary, [&[0xff; 9][..], &[1]].concat()),
+        (Format::Binary, [0xff, 0xff, 0xff, 0xff, 0x0f].to_vec()),
+        (Format::Pickle, [&[0x80, 4, 0x8d][..], &[0xff; 8]].concat()),
+        (Format::Pickle, [&[0x80, 4, 0x95][..], &[0xff; 8], b"]."].concat()),
+    ] {
+        let serializer = made(format);
+        assert!(serializer.deserialize::<Vec<u64>>(&bytes).is_err());
+        assert!(serializer.deserialize::<String>(&bytes).is_err());
+    }
+}
+
+#[test]
+fn elements_that_take_no_bytes_cannot_be_claimed_without_end() {
+    // 2^63 times nothing.
+    let bytes = [&[0x80; 9][..], &[1]].concat();
+    let error = made(Format::Binary).deserialize::<Vec<()>>(&bytes).unwrap_err();
+    assert_eq!(error.kind(), SerializationErrorKind::TooLarge, "{error}");
+    let error = made(Format::Binary).deserialize::<std::collections::LinkedList<()>>(&bytes).unwrap_err();
+    assert_eq!(error.kind(), SerializationErrorKind::TooLarge, "{error}");
+    let honest = made(Format::Binary).serialize(&vec![(); 10_000]).unwrap();
+    assert_eq!(made(Format::Binary).deserialize::<Vec<()>>(&honest).unwrap().len(), 10_000);
+}
+
+#[test]
+fn what_decompresses_beyond_the_limit_is_refused() {
+    let limits = Limits::default().with_max_size(100_000);
+    for compression in &Compression::ALL[1..] {
+        let written = SerializerOptions::from(Format::Binary).compressed(*compression);
+        let bomb = made(written).serialize(&vec![0_u8; 30_000_000]).unwrap();
+        let read = made(written.limits(limits));
+        let error = read.deserialize::<Vec<u8>>(&bomb).unwrap_err();
+        // lz4 makes a 255th of it at best, and so is refused for what comes in.
+        assert_eq!(error.kind(), SerializationErrorKind::TooLarge, "{error}");
+        assert!(error.to_string().contains("the limit of 100000"), "{error}");
+        let at_the_limit = made(written).serialize(&vec![7_u8; 99_997]).unwrap();
+        read.deserialize::<Vec<u8>>(&at_the_limit).unwrap();
+        let beyond = made(written).serialize(&vec![7_u8; 99_998]).unwrap();
+        assert!(read.deserialize::<Vec<u8>>(&beyond).is_err());
+        assert!(read.serialize(&vec![7_u8; 99_998]).is_err());
+    }
+}
+
+#[test]
+fn an_error_says_where_and_never_what_the_data_holds() {
+    #[derive(Debug, Serialize, Deserialize)]
+    struct Account {
+        id: u32,
+        active: bool,
+    }
+    #[derive(Serialize)]
+    struct Wrong {
+        id: &'static str,
+        active: bool,
+    }
+    let wrong = Wrong { id: "hunter2", active: true };
+    for format in Format::ALL {
+        let serializer = made(*format);
+        let bytes = serializer.serialize(&wrong).unwrap();
+        let error = serializer.deserialize::<Account>(&bytes).unwrap_err();
+        let told = format!("{error} {error:?}");
+        assert!(!told.contains("hunter2"), "{told}");
+        assert_eq!(error.layer(), Layer::Format(*format));
+        if *format != Format::Binary {
+            assert_eq!(error.kind(), SerializationErrorKind::Mismatched, "{error}");
+            assert!(error.offset().is_some_and(|at| (3..=bytes.len()).contains(&at)), "{error}");
+        }
+    }
+    let error = made(Format::Json)
+        .deserialize::<Account>(b"{\n  \"id\": 1,\n  \"active\": \"hunter2\"}")
+        .unwrap_err();
+    assert_eq!(error.to_string(), "json, at byte 33: expected a boolean, found a string");
+    for (bytes, told) in [
+        (&b"[1, 2"[..], "json, at byte 5: the data ends within a value"),
+        (b"[1, 2]]", "json, at byte 6: the value has ended, and bytes follow"),
+        (b"[1, 300]", "json, at byte 6: expected u8, found an integer that is none"),
+        (b"", "json, at byte 0: the data ends within a value"),
+    ] {
+        assert_eq!(made(Format::Json).deserialize::<Vec<u8>>(bytes).unwrap_err().to_string(), told);
+    }
+}
+
+#[test]
+fn an_unknown_fields_name_is_of_the_data() {
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Account {
+        #[allow(dead_code)]
+        id: Option<u32>,
+    }
+    let value = serde_json::json!({"hunter2": 1});
+    for format in [Format::Json, Format::MessagePack, Format::Cbor, Format::Pickle] {
+        let bytes = made(format).serialize(&value).unwrap();
+        let told = made(format).deserialize::<Account>(&bytes).unwrap_err().to_string();
+        assert!(!told.contains("hunter2") && told.contains("whose name is unknown, expected `id`"), "{told}");
+    }
+}
+
+#[test]
+fn binary_says_that_it_holds_no_types() {
+    let bytes = made(Format::Binary).serialize(&1_u8).unwrap();
+    let error = made(Format::Binary).deserialize::<serde_json::Value>(&bytes).unwrap_err();
+    assert_eq!(error.kind(), SerializationErrorKind::Mismatched);
+    assert!(error.to_string().contains("write and read it in another format"), "{error}");
+}
+
+#[test]
+fn d000_04_no_format_makes_numbers_of_booleans_or_lists_of_tuples() {
+    for format in Format::ALL {
+        let serializer = made(*format);
+        let bytes = serializer.serialize(&(true, (1_u8, 2_u8), i64::MAX)).unwrap();
+        let (flag, pair, number): (bool, (u8, u8), i64) = serializer.deserialize(&bytes).unwrap();
+        assert_eq!((flag, pair, number), (true, (1, 2), i64::MAX));
+        if *format != Format::Binary {
+            assert!(serializer.deserialize::<(u8, (u8, u8), i64)>(&bytes).is_err(), "{format}");
+        }
+    }
+}
