@@ -29,7 +29,7 @@ impl Failure {
 }
 
 fn class(error: &(dyn Error + 'static), retry_if: Option<&RetryIf>) -> Class {
-    if find::<BadRequest>(error).is_some() {
+    if BadRequest::find(error).is_some() {
         return Class::Caller;
     }
     // A panic is never repeated, and what another factory has tried often enough is not tried again.
@@ -57,23 +57,28 @@ impl Classify for Failure {
     }
 }
 
-/// A constructor that panicked, with what it said.
+/// Code of the user's that panicked, with what it said.
 #[derive(Debug)]
-pub(super) struct Panicked(String);
+pub(super) struct Panicked {
+    /// `the constructor`
+    who: &'static str,
+    said: String,
+}
 
 impl Panicked {
-    pub(super) fn new(payload: Box<dyn std::any::Any + Send>) -> Self {
+    pub(super) fn new(who: &'static str, payload: Box<dyn std::any::Any + Send>) -> Self {
         let said = payload.downcast_ref::<&str>().map(ToString::to_string);
         let said = said.or_else(|| payload.downcast_ref::<String>().cloned());
         // What was thrown may panic when it is dropped.
         std::mem::forget(payload);
-        Self(said.unwrap_or_else(|| "it did not say why".into()))
+        Self { who, said: said.unwrap_or_else(|| "it did not say why".into()) }
     }
 }
 
 impl fmt::Display for Panicked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the constructor panicked: {}", self.0)
+        let Self { who, said } = self;
+        write!(f, "{who} panicked: {said}")
     }
 }
 

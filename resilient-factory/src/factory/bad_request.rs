@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
+use resilient_runtime::__private::find;
+
 use crate::BoxError;
 
 /// What a constructor returns to say that what it was asked for makes no sense: the caller's mistake.
@@ -45,6 +47,11 @@ impl BadRequest {
     /// The mistake that another error describes.
     pub fn because(error: impl Into<BoxError>) -> Self {
         Self(error.into())
+    }
+
+    /// The one that `error` is, or has among its sources.
+    pub fn find<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e Self> {
+        find(error)
     }
 }
 

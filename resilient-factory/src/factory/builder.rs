@@ -4,18 +4,21 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 use std::hash::Hash;
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 
 use resilient_runtime::__private::Here;
-use resilient_runtime::{IntoDuration, ResilienceConfig};
+use resilient_runtime::{CheckReport, HealthCheck, IntoDuration, ResilienceConfig, register_health_check};
 
+use super::Factory;
 use super::asked::Asked;
 use super::attempt::{Failure, RetryIf};
 use super::constructor::Constructor;
 use super::error::FactoryError;
+use super::health::{FactoryState, HealthRules};
+use super::inner::Inner;
+use super::linked::linked;
 use super::table::{Entry, LONGEST_NAME, Table};
-use super::{Factory, Inner};
+use super::told::Told;
 use crate::BoxError;
 
 /// Puts a [`Factory`] together; see there for what it is like where nothing is said.
@@ -42,7 +45,10 @@ pub struct FactoryBuilder<C: ?Sized, X = (), O = ()> {
     config: ResilienceConfig,
     retry_if: Option<Box<RetryIf>>,
     registered: Vec<(String, Constructor<C, X, O>)>,
-    mistakes: Vec<&'static str>,
+    takes_linked: bool,
+    rules: HealthRules,
+    is_checked: bool,
+    mistake: Option<&'static str>,
 }
 
 impl<C, O> Factory<C, (), O>
@@ -66,11 +72,20 @@ where
     /// What constructors are given: clients, settings, whatever they depend on. Say it before the first
     /// [`register`](Self::register), whose constructors are for that type.
     pub fn context<X: Send + Sync + 'static>(self, context: X) -> FactoryBuilder<C, X, O> {
-        let Self { id, context: (), capacity, config, retry_if, registered, mut mistakes } = self;
-        if !registered.is_empty() {
-            mistakes.push("constructors were registered before `context`: say `context` first");
+        let Self { id, capacity, config, retry_if, registered, takes_linked, rules, is_checked, .. } = self;
+        let too_late = "constructors were registered before `context`: say `context` first";
+        FactoryBuilder {
+            id,
+            context,
+            capacity,
+            config,
+            retry_if,
+            mistake: (!registered.is_empty()).then_some(too_late),
+            registered: Vec::new(),
+            takes_linked,
+            rules,
+            is_checked,
         }
-        FactoryBuilder { id, context, capacity, config, retry_if, registered: Vec::new(), mistakes }
     }
 }
 
@@ -91,7 +106,10 @@ where
             config,
             retry_if: None,
             registered: Vec::new(),
-            mistakes: Vec::new(),
+            takes_linked: true,
+            rules: HealthRules::new(),
+            is_checked: false,
+            mistake: None,
         }
     }
 
@@ -129,6 +147,26 @@ where
         self
     }
 
+    /// When it is degraded, failed, recovering and healthy again. Default: see [`HealthRules`].
+    pub fn health(mut self, rules: HealthRules) -> Self {
+        self.rules = rules;
+        self
+    }
+
+    /// Makes its health part of [`check_health`](resilient_runtime::check_health), under its id, for as long as any copy
+    /// lives: degraded and recovering are `degraded`, failed is `unhealthy`. Default: it is not.
+    pub fn health_check(mut self) -> Self {
+        self.is_checked = true;
+        self
+    }
+
+    /// Leaves out the constructors that `#[component]` lists. Default: those whose types are exactly `C`, `X` and `O` are
+    /// there.
+    pub fn without_linked(mut self) -> Self {
+        self.takes_linked = false;
+        self
+    }
+
     /// Makes components of that name with a sync constructor.
     pub fn register<R, E>(
         mut self,
@@ -162,36 +200,81 @@ where
     ///
     /// # Errors
     ///
-    /// [`FactoryError::Invalid`]: what was said of its operation, or a name; [`FactoryError::Taken`]: two constructors of
-    /// one name.
+    /// [`FactoryError::Invalid`]: what was said of its operation or its health, a name, two linked constructors of one name;
+    /// [`FactoryError::Taken`]: two other constructors of one name.
     pub fn build(self) -> Result<Factory<C, X, O>, FactoryError> {
-        let Self { id, context, capacity, config, retry_if, registered, mistakes } = self;
+        let Self { id, context, capacity, config, retry_if, registered, takes_linked, rules, .. } = self;
+        let Self { is_checked, mistake, .. } = self;
         let id: Arc<str> = id.into();
         let invalid = |what: String| FactoryError::Invalid { factory: Arc::clone(&id), what: what.into() };
-        if let Some(mistake) = mistakes.first() {
-            return Err(invalid((*mistake).to_owned()));
+        if let Some(problem) = mistake.map(ToOwned::to_owned).or_else(|| rules.problem()) {
+            return Err(invalid(problem));
         }
         let operation =
             config.classify::<Failure>().build().map_err(|problems| invalid(problems.to_string()))?;
         let mut names = BTreeMap::new();
+        if takes_linked {
+            let mut places: BTreeMap<&str, String> = BTreeMap::new();
+            for (linked, constructor) in linked::<C, X, O>() {
+                let name = checked(&id, linked.name)?;
+                if let Some(other) = places.insert(linked.name, linked.at()) {
+                    let at = linked.at();
+                    return Err(invalid(format!(
+                        "two constructors are linked as '{name}', at {other} and {at}"
+                    )));
+                }
+                names.insert(name, Entry { constructor, is_plugin: false });
+            }
+        }
         for (name, constructor) in registered {
             let name = checked(&id, &name)?;
             if names.insert(Arc::clone(&name), Entry { constructor, is_plugin: false }).is_some() {
                 return Err(FactoryError::Taken { factory: id, name });
             }
         }
-        let inner = Inner {
-            id,
+        let here = Here::current();
+        let inner = Arc::new(Inner {
             context: Arc::new(context),
             operation,
             retry_if,
             table: Table::new(names, capacity),
-            here: Here::current(),
-            hits: AtomicU64::new(0),
-            misses: AtomicU64::new(0),
-        };
-        Ok(Factory { inner: Arc::new(inner) })
+            told: Told::new(Arc::clone(&id), here.clone(), rules),
+            here,
+            check: OnceLock::new(),
+            id,
+        });
+        if is_checked {
+            // Registered once, right here.
+            let _ = inner.check.set(check(&inner));
+        }
+        Ok(Factory { inner })
     }
+}
+
+/// Known by its id for as long as any copy lives.
+fn check<C, X, O>(inner: &Arc<Inner<C, X, O>>) -> HealthCheck
+where
+    C: ?Sized + Send + Sync + 'static,
+    X: Send + Sync + 'static,
+    O: Send + Sync + 'static,
+{
+    let known = Arc::downgrade(inner);
+    register_health_check(&*inner.id, move || {
+        let health = known.upgrade().map(|inner| inner.told.health());
+        async move {
+            let Some(health) = health else { return CheckReport::unhealthy("the factory is gone") };
+            let said = health.last_error.as_deref().unwrap_or("it did not say why");
+            let state = health.state;
+            let report = match state {
+                FactoryState::Healthy => CheckReport::healthy(),
+                FactoryState::Degraded | FactoryState::Recovering => {
+                    CheckReport::degraded(format!("{state}: {said}"))
+                }
+                FactoryState::Failed => CheckReport::unhealthy(format!("{state}: {said}")),
+            };
+            report.detail("error_count", health.error_count.to_string())
+        }
+    })
 }
 
 impl<C: ?Sized, X, O> fmt::Debug for FactoryBuilder<C, X, O> {

@@ -88,7 +88,7 @@ impl<C: ?Sized + 'static, X: 'static, O: 'static> Constructor<C, X, O> {
 /// What `run` gives, or that it panicked; whatever it asks of a factory is asked by `build`.
 fn caught<R>(build: Build, run: impl FnOnce() -> R) -> Result<R, BoxError> {
     let _inside = Inside::enter(build);
-    catch_unwind(AssertUnwindSafe(run)).map_err(|payload| Panicked::new(payload).into())
+    catch_unwind(AssertUnwindSafe(run)).map_err(|payload| Panicked::new("the constructor", payload).into())
 }
 
 /// Not to be polled again after it panicked: it is as broken as it was left.

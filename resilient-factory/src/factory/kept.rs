@@ -57,4 +57,8 @@ impl<C: ?Sized, O: Clone + Eq + Hash> Kept<C, O> {
         }
         Left(meant)
     }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.as_ref().map_or(0, Cache::len)
+    }
 }

@@ -7,31 +7,36 @@ mod builder;
 mod constructor;
 mod error;
 mod flight;
+mod health;
+mod inner;
 mod kept;
 mod key;
+pub(crate) mod linked;
+mod plugin;
+mod registering;
 mod table;
+mod told;
 mod waits;
 
-use std::cell::Cell;
 use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
-use resilient_runtime::__private::{Here, nearest};
-use resilient_runtime::{Class, Classify as _, ResilienceError, ResilientOperation};
+use resilient_runtime::{Class, Classify as _};
 
 pub use asked::Asked;
 pub use bad_request::BadRequest;
 pub use builder::FactoryBuilder;
 pub use error::FactoryError;
+pub use health::{FactoryHealth, FactoryState, HealthRules};
+pub use plugin::{Plugin, Registrations};
+pub use told::FactoryStatistics;
 
-use crate::BoxError;
-use attempt::{Failure, RetryIf};
-use constructor::Constructor;
-use flight::{Flight, Outcome, Role};
-use table::{Entry, Found, Table};
-use waits::{Build, wait_for};
+use flight::Role;
+use inner::{Asker, Inner, Unmade};
+use table::Found;
+use waits::Build;
 
 /// Makes components of one kind by name, keeps them, and survives what goes wrong on the way.
 ///
@@ -107,17 +112,6 @@ pub struct Factory<C: ?Sized, X = (), O = ()> {
     inner: Arc<Inner<C, X, O>>,
 }
 
-struct Inner<C: ?Sized, X, O> {
-    id: Arc<str>,
-    context: Arc<X>,
-    operation: ResilientOperation,
-    retry_if: Option<Box<RetryIf>>,
-    table: Table<C, X, O>,
-    here: Here,
-    hits: AtomicU64,
-    misses: AtomicU64,
-}
-
 impl<C: ?Sized, X, O> Clone for Factory<C, X, O> {
     fn clone(&self) -> Self {
         Self { inner: Arc::clone(&self.inner) }
@@ -161,92 +155,6 @@ where
         &self.inner.context
     }
 
-    /// Makes components of that name with a sync constructor from now on: a plugin's.
-    ///
-    /// # Errors
-    ///
-    /// [`FactoryError::Taken`]; [`FactoryError::Invalid`] for a name that is empty, has a control character, or more than
-    /// 128 characters.
-    pub fn register<R, E>(
-        &self,
-        name: impl Into<String>,
-        constructor: impl Fn(Asked<X, O>) -> Result<R, E> + Send + Sync + 'static,
-    ) -> Result<(), FactoryError>
-    where
-        R: Into<Arc<C>>,
-        E: Into<BoxError>,
-    {
-        self.add(&name.into(), Constructor::sync(constructor))
-    }
-
-    /// As [`register`](Self::register), with an async constructor. Its future is dropped at the time limit of its attempt, and
-    /// when nobody waits any more.
-    ///
-    /// # Errors
-    ///
-    /// As [`register`](Self::register).
-    pub fn register_async<R, E, F>(
-        &self,
-        name: impl Into<String>,
-        constructor: impl Fn(Asked<X, O>) -> F + Send + Sync + 'static,
-    ) -> Result<(), FactoryError>
-    where
-        R: Into<Arc<C>>,
-        E: Into<BoxError>,
-        F: Future<Output = Result<R, E>> + Send + 'static,
-    {
-        self.add(&name.into(), Constructor::asynchronous(constructor))
-    }
-
-    fn add(&self, name: &str, constructor: Constructor<C, X, O>) -> Result<(), FactoryError> {
-        let name = builder::checked(&self.inner.id, name)?;
-        let entry = Entry { constructor, is_plugin: true };
-        let refused = self.inner.table.register(Arc::clone(&name), entry);
-        refused.map_err(|_| FactoryError::Taken { factory: Arc::clone(&self.inner.id), name })
-    }
-
-    /// Puts a sync constructor into the place of what has that name; true if anything had. What the old one made is not
-    /// given out any more; those who have it keep it.
-    ///
-    /// # Errors
-    ///
-    /// [`FactoryError::Invalid`], as [`register`](Self::register).
-    pub fn replace<R, E>(
-        &self,
-        name: impl Into<String>,
-        constructor: impl Fn(Asked<X, O>) -> Result<R, E> + Send + Sync + 'static,
-    ) -> Result<bool, FactoryError>
-    where
-        R: Into<Arc<C>>,
-        E: Into<BoxError>,
-    {
-        self.put(&name.into(), Constructor::sync(constructor))
-    }
-
-    /// As [`replace`](Self::replace), with an async constructor.
-    ///
-    /// # Errors
-    ///
-    /// As [`replace`](Self::replace).
-    pub fn replace_async<R, E, F>(
-        &self,
-        name: impl Into<String>,
-        constructor: impl Fn(Asked<X, O>) -> F + Send + Sync + 'static,
-    ) -> Result<bool, FactoryError>
-    where
-        R: Into<Arc<C>>,
-        E: Into<BoxError>,
-        F: Future<Output = Result<R, E>> + Send + 'static,
-    {
-        self.put(&name.into(), Constructor::asynchronous(constructor))
-    }
-
-    fn put(&self, name: &str, constructor: Constructor<C, X, O>) -> Result<bool, FactoryError> {
-        let name = builder::checked(&self.inner.id, name)?;
-        let (replaced, _left) = self.inner.table.replace(&name, Entry { constructor, is_plugin: true });
-        Ok(replaced.is_some())
-    }
-
     /// The component of that name and with those options: the one that is kept, else the one that is being made, else a new
     /// one.
     ///
@@ -280,7 +188,7 @@ where
     #[inline]
     fn kept(&self, name: &str, options: &O) -> Option<Arc<C>> {
         let component = self.inner.table.kept.get(name, options)?;
-        self.inner.hits.fetch_add(1, Ordering::Relaxed);
+        self.inner.told.hits.fetch_add(1, Ordering::Relaxed);
         Some(component)
     }
 
@@ -318,15 +226,8 @@ where
         let (name, constructor) = self.inner.constructor(name).map_err(once)?;
         let build = Build::new();
         let _wait = self.inner.wait_for(build, &name).map_err(once)?;
-        let made = constructor.run_async(self.inner.asked(&name, options), build).await;
-        made.map_err(|error| {
-            let failure = Failure::of(error, self.inner.retry_if.as_deref());
-            let class = failure.class();
-            match self.inner.ended(&name, 1, Err(failure)) {
-                Ok(_) => unreachable!("a failure stays one"),
-                Err(unmade) => (unmade.into_error(), class),
-            }
-        })
+        let made = self.inner.once(&name, constructor, options, build).await;
+        made.map_err(|(unmade, class)| (unmade.into_error(), class))
     }
 
     async fn made(&self, name: &str, options: &O) -> Result<Arc<C>, FactoryError> {
@@ -341,7 +242,7 @@ where
             Role::Take(outcome) => inner.shared(outcome),
             Role::GiveUp => Err(inner.out_of_time(&flight.key.name)),
             Role::Build(_turn) => {
-                inner.misses.fetch_add(1, Ordering::Relaxed);
+                inner.told.misses.fetch_add(1, Ordering::Relaxed);
                 let made = inner.attempts(&flight.key.name, &flight.constructor, options, flight.build).await;
                 inner.land(flight, made)
             }
@@ -367,7 +268,7 @@ where
             Role::Take(outcome) => inner.shared(outcome),
             Role::GiveUp => Err(inner.out_of_time(name)),
             Role::Build(_) | Role::BuildBeside => {
-                inner.misses.fetch_add(1, Ordering::Relaxed);
+                inner.told.misses.fetch_add(1, Ordering::Relaxed);
                 let made = inner.attempts_blocking(name, &flight.constructor, options, flight.build);
                 inner.land(flight, made)
             }
@@ -399,175 +300,47 @@ where
     pub fn clear_cache(&self) {
         self.inner.table.clear();
     }
-}
 
-/// Somebody who waits for a build.
-struct Asker<'a, C, X, O>
-where
-    C: ?Sized,
-    O: Clone + Eq + Hash,
-{
-    inner: &'a Inner<C, X, O>,
-    flight: Arc<Flight<C, X, O>>,
-}
-
-impl<C, X, O> Drop for Asker<'_, C, X, O>
-where
-    C: ?Sized,
-    O: Clone + Eq + Hash,
-{
-    fn drop(&mut self) {
-        self.inner.table.leave(&self.flight);
-    }
-}
-
-/// A build that made nothing.
-enum Unmade {
-    /// That is so for everybody.
-    Failed(FactoryError),
-    /// The deadline around the caller passed, of which the others know nothing.
-    OutOfTime(FactoryError),
-}
-
-impl Unmade {
-    fn into_error(self) -> FactoryError {
-        match self {
-            Self::Failed(error) | Self::OutOfTime(error) => error,
-        }
-    }
-}
-
-impl<C, X, O> Inner<C, X, O>
-where
-    C: ?Sized + Send + Sync + 'static,
-    X: Send + Sync + 'static,
-    O: Clone + Eq + Hash + Send + Sync + 'static,
-{
-    fn constructor(&self, name: &str) -> Result<table::Named<C, X, O>, FactoryError> {
-        self.table.constructor(name).ok_or_else(|| self.unknown(name))
+    /// How well it is, as of now. What is done to the copy changes nothing.
+    pub fn health(&self) -> FactoryHealth {
+        self.inner.told.health()
     }
 
-    fn find(&self, name: &str, options: &O) -> Result<Found<C, X, O>, FactoryError> {
-        self.table.find(name, options).ok_or_else(|| self.unknown(name))
+    /// Its counts, as of now. What is done to the copy changes nothing.
+    pub fn statistics(&self) -> FactoryStatistics {
+        self.inner.told.statistics(self.inner.table.kept.len())
     }
 
-    #[cold]
-    fn unknown(&self, name: &str) -> FactoryError {
-        let known = self.table.names();
-        let nearest = nearest(name, known.iter().map(String::as_str));
-        FactoryError::Unknown {
-            factory: Arc::clone(&self.id),
-            name: name.into(),
-            known: known.into(),
-            nearest,
-        }
+    /// Clears the cache and tries whether the factory is well again, with `name` as the probe; while that lasts it is
+    /// [`Recovering`](FactoryState::Recovering). A component that is made heals it, whatever it was. A failure makes it
+    /// failed, with a `last_error` that begins with `Recovery failed:`.
+    ///
+    /// The probe is a [`create`](Self::create): what it makes is kept. A bad request and a future that is dropped leave the
+    /// health as it was.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](Self::create); for an unknown name nothing is cleared.
+    pub async fn clear_cache_and_recover(&self, name: &str, options: &O) -> Result<Arc<C>, FactoryError> {
+        let _known = self.inner.constructor(name)?;
+        let probing = self.inner.told.probe();
+        self.clear_cache();
+        let made = self.create(name, options).await;
+        probing.ended(&made);
+        made
     }
 
-    fn async_only(&self, name: &Arc<str>) -> FactoryError {
-        FactoryError::AsyncOnly { factory: Arc::clone(&self.id), name: Arc::clone(name) }
-    }
-
-    fn out_of_time(&self, name: &Arc<str>) -> FactoryError {
-        let operation = self.operation.name();
-        self.refused(name, ResilienceError::DeadlineExceeded { operation, limit: None })
-    }
-
-    fn refused(&self, name: &Arc<str>, refused: ResilienceError) -> FactoryError {
-        FactoryError::Refused {
-            factory: Arc::clone(&self.id),
-            name: Arc::clone(name),
-            source: Arc::new(refused),
-        }
-    }
-
-    fn wait_for(&self, build: Build, name: &Arc<str>) -> Result<waits::Wait, FactoryError> {
-        let factory = Arc::clone(&self.id);
-        wait_for(build).ok_or_else(|| FactoryError::WaitsForItself { factory, name: Arc::clone(name) })
-    }
-
-    fn hit(&self, component: Arc<C>) -> Arc<C> {
-        self.hits.fetch_add(1, Ordering::Relaxed);
-        component
-    }
-
-    fn shared(&self, outcome: Outcome<C>) -> Outcome<C> {
-        self.hits.fetch_add(1, Ordering::Relaxed);
-        outcome
-    }
-
-    fn land(&self, flight: &Flight<C, X, O>, made: Result<Arc<C>, Unmade>) -> Outcome<C> {
-        match made {
-            Ok(component) => self.table.land(flight, Ok(component)),
-            Err(Unmade::Failed(error)) => self.table.land(flight, Err(error)),
-            Err(Unmade::OutOfTime(error)) => Err(error),
-        }
-    }
-
-    fn asked(&self, name: &Arc<str>, options: &O) -> Asked<X, O> {
-        Asked { name: Arc::clone(name), context: Arc::clone(&self.context), options: options.clone() }
-    }
-
-    async fn attempts(
-        &self,
-        name: &Arc<str>,
-        constructor: &Constructor<C, X, O>,
-        options: &O,
-        build: Build,
-    ) -> Result<Arc<C>, Unmade> {
-        let attempts = AtomicU64::new(0);
-        let made = self.operation.call_async(|| {
-            attempts.fetch_add(1, Ordering::Relaxed);
-            let making = constructor.clone().run_async(self.asked(name, options), build);
-            async { making.await.map_err(|error| Failure::of(error, self.retry_if.as_deref())) }
-        });
-        let made = made.await;
-        self.ended(name, attempts.into_inner(), made)
-    }
-
-    fn attempts_blocking(
-        &self,
-        name: &Arc<str>,
-        constructor: &Constructor<C, X, O>,
-        options: &O,
-        build: Build,
-    ) -> Result<Arc<C>, Unmade> {
-        if constructor.is_async() {
-            return Err(Unmade::Failed(self.async_only(name)));
-        }
-        let attempts = Cell::new(0);
-        let made = self.operation.call(|| {
-            attempts.set(attempts.get() + 1);
-            let made = constructor.run(self.asked(name, options), build);
-            let made = made.unwrap_or_else(|| Err("it is async".into()));
-            made.map_err(|error| Failure::of(error, self.retry_if.as_deref()))
-        });
-        self.ended(name, attempts.get(), made)
-    }
-
-    /// What a build has come to, for its caller.
-    fn ended(&self, name: &Arc<str>, attempts: u64, made: Result<Arc<C>, Failure>) -> Result<Arc<C>, Unmade> {
-        let failed = |source| FactoryError::Failed {
-            factory: Arc::clone(&self.id),
-            name: Arc::clone(name),
-            attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
-            source,
-        };
-        made.map_err(|failure| match failure {
-            Failure::Constructor(source, resilient_runtime::Class::Caller) => {
-                Unmade::Failed(FactoryError::BadRequest {
-                    factory: Arc::clone(&self.id),
-                    name: Arc::clone(name),
-                    source,
-                })
-            }
-            Failure::Constructor(source, _) => Unmade::Failed(failed(source)),
-            Failure::Refused(ResilienceError::DeadlineExceeded { limit: None, .. }) => {
-                Unmade::OutOfTime(self.out_of_time(name))
-            }
-            Failure::Refused(refused) if refused.is_timeout() || refused.is_injected() => {
-                Unmade::Failed(failed(Arc::new(refused)))
-            }
-            Failure::Refused(refused) => Unmade::Failed(self.refused(name, refused)),
-        })
+    /// As [`clear_cache_and_recover`](Self::clear_cache_and_recover), on this thread.
+    ///
+    /// # Errors
+    ///
+    /// As [`create_blocking`](Self::create_blocking); for an unknown name nothing is cleared.
+    pub fn clear_cache_and_recover_blocking(&self, name: &str, options: &O) -> Result<Arc<C>, FactoryError> {
+        let _known = self.inner.constructor(name)?;
+        let probing = self.inner.told.probe();
+        self.clear_cache();
+        let made = self.create_blocking(name, options);
+        probing.ended(&made);
+        made
     }
 }

@@ -69,13 +69,18 @@ impl<C: ?Sized, X, O: Clone + Eq + Hash> Table<C, X, O> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Registers a constructor unless the name is taken.
-    pub(super) fn register(&self, name: Arc<str>, entry: Entry<C, X, O>) -> Result<(), Entry<C, X, O>> {
+    /// Registers constructors, unless one of the names is taken: that is returned, and none is registered.
+    pub(super) fn register(&self, entries: Vec<(Arc<str>, Entry<C, X, O>)>) -> Result<(), Arc<str>> {
+        let mut wanted: Vec<&Arc<str>> = entries.iter().map(|(name, _)| name).collect();
+        wanted.sort_unstable();
+        let twice = wanted.windows(2).find(|two| two[0] == two[1]).map(|two| Arc::clone(two[0]));
         let mut known = self.known();
-        if known.names.contains_key(&name) {
-            return Err(entry);
+        let taken = wanted.into_iter().find(|name| known.names.contains_key(&***name)).map(Arc::clone);
+        if let Some(name) = twice.or(taken) {
+            drop(known);
+            return Err(name);
         }
-        known.names.insert(name, entry);
+        known.names.extend(entries);
         Ok(())
     }
 

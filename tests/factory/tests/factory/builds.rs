@@ -1,9 +1,8 @@
 //! What is made once for many, and what a failure is.
 
-use crate::now;
+use crate::{Calls, now};
 use resilient::ResilienceError;
 use resilient::factory::{Asked, BadRequest, BoxError, Factory, FactoryError};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Barrier, mpsc};
 use std::time::Duration;
 
@@ -17,20 +16,6 @@ where
         .unwrap()
 }
 
-/// A constructor's calls, counted.
-#[derive(Clone, Default)]
-struct Calls(Arc<AtomicU32>);
-
-impl Calls {
-    fn next(&self) -> u32 {
-        self.0.fetch_add(1, Ordering::SeqCst) + 1
-    }
-
-    fn count(&self) -> u32 {
-        self.0.load(Ordering::SeqCst)
-    }
-}
-
 #[tokio::test]
 async fn s000_01_the_second_request_gets_what_the_first_one_made() {
     let numbers = quick::<u32>("numbers");
@@ -42,6 +27,8 @@ async fn s000_01_the_second_request_gets_what_the_first_one_made() {
     assert!(Arc::ptr_eq(&first, &numbers.create_blocking("next", &1).unwrap()));
     assert!(!Arc::ptr_eq(&first, &numbers.create("next", &2).await.unwrap()));
     assert_eq!(calls.count(), 2);
+    let told = numbers.statistics();
+    assert_eq!((told.cache_misses, told.cache_hits, told.cached), (2, 2, 2));
     assert_eq!(*numbers.build("next", &1).await.unwrap(), 3);
     numbers.clear_cache();
     assert_eq!(*numbers.create("next", &1).await.unwrap(), 4);
@@ -196,7 +183,7 @@ fn a_panic_is_an_error_for_every_thread_that_waits() {
 }
 
 #[test]
-fn s000_15_threads_that_ask_at_once_get_one_component() {
+fn s000_15_d000_12_threads_that_ask_at_once_get_one_component_and_its_counts_agree() {
     let numbers = quick::<()>("numbers");
     let calls = Calls::default();
     let counted = calls.clone();
@@ -219,6 +206,8 @@ fn s000_15_threads_that_ask_at_once_get_one_component() {
     let made: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
     assert_eq!(calls.count(), 1);
     assert!(made.iter().all(|component| Arc::ptr_eq(component, &made[0])));
+    let told = numbers.statistics();
+    assert_eq!((told.cache_misses, told.cache_hits, told.success_count, told.cached), (1, 15, 1, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -368,4 +357,187 @@ async fn the_deadline_around_one_asker_is_no_outcome_for_the_others() {
         assert!(matches!(error, FactoryError::Refused { .. }));
     }
     assert_eq!(*patient.unwrap(), 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn s000_13_three_retries_are_four_tries_with_waits_of_one_two_and_four_seconds_and_the_error_names_the_last_cause()
+ {
+    let calls = Calls::default();
+    let counted = calls.clone();
+    let factory = Factory::<u32, _, ()>::builder("serializers")
+        .layers(|operation| operation.max_retries(3).jitter(false))
+        .register("json", move |_| Err::<u32, _>(format!("cause {}", counted.next())))
+        .build()
+        .unwrap();
+    let began = now();
+    let error = factory.create("json", &()).await.unwrap_err();
+    assert_eq!((calls.count(), began.elapsed()), (4, Duration::from_secs(1 + 2 + 4)));
+    // d000_02: the error is the constructor's own, with its type, and not one about making errors.
+    assert_eq!(error.to_string(), "factory 'serializers' could not make 'json' in 4 attempts: cause 4");
+    assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "cause 4");
+    assert_eq!(error.attempts(), 4);
+}
+
+#[test]
+fn d000_02_the_error_of_a_constructor_arrives_as_it_was_made() {
+    let factory = Factory::<u32, _, ()>::builder("files")
+        .max_attempts(1)
+        .register("missing", |_| std::fs::read("/no/such/file").map(|bytes| u32::from(bytes[0])))
+        .build()
+        .unwrap();
+    let error = factory.create_blocking("missing", &()).unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().downcast_ref::<std::io::Error>().unwrap();
+    assert_eq!(cause.kind(), std::io::ErrorKind::NotFound);
+}
+
+#[tokio::test(start_paused = true)]
+async fn d000_13_waits_between_attempts_are_capped_spread_and_end_with_their_caller() {
+    let factory = |id: &str| {
+        Factory::<u32, _, ()>::builder(id)
+            .layers(|operation| operation.max_attempts(12).budget("none"))
+            .register("down", |_| Err::<u32, _>("down"))
+            .build()
+            .unwrap()
+    };
+    let mut took = Vec::new();
+    for id in ["one", "other"] {
+        let began = now();
+        let _ = factory(id).create("down", &()).await.unwrap_err();
+        took.push(began.elapsed());
+    }
+    // 1, 2, 4, .. 32 s and five times 60 s at most, half of it at least; uncapped it would be half an hour.
+    for took in &took {
+        assert!((181..=363).contains(&took.as_secs()), "{took:?}");
+    }
+    assert_ne!(took[0], took[1]);
+    let began = now();
+    let given_up =
+        tokio::time::timeout(Duration::from_millis(100), factory("third").create("down", &())).await;
+    assert!(given_up.is_err());
+    assert_eq!(began.elapsed(), Duration::from_millis(100));
+}
+
+#[test]
+fn the_cache_is_bounded_and_what_it_pushed_out_is_made_anew() {
+    let calls = Calls::default();
+    let counted = calls.clone();
+    let numbers = Factory::<u32, _, u32>::builder("numbers")
+        .capacity(8)
+        .register("next", move |_| Ok::<_, BoxError>(counted.next()))
+        .build()
+        .unwrap();
+    let ask = |options| numbers.create_blocking("next", &options).unwrap();
+    for _ in 0..2 {
+        (0..8).for_each(|options| drop(ask(options)));
+        assert_eq!(calls.count(), 8, "what fits stays");
+    }
+    (0..1000).for_each(|options| drop(ask(options)));
+    assert_eq!(numbers.statistics().cached, 8);
+
+    let counted = calls.clone();
+    let none = Factory::<u32, _, u32>::builder("none")
+        .capacity(0)
+        .register("next", move |_| Ok::<_, BoxError>(counted.next()))
+        .build()
+        .unwrap();
+    let before = calls.count();
+    (0..3).for_each(|_| drop(none.create_blocking("next", &0).unwrap()));
+    assert_eq!((calls.count() - before, none.statistics().cached), (3, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_errors_that_the_test_says_yes_to_are_tried_again() {
+    let calls = Calls::default();
+    let counted = calls.clone();
+    let files = Factory::<u32, _, ()>::builder("files")
+        .retry_if(|error| {
+            error
+                .downcast_ref::<std::io::Error>()
+                .is_some_and(|error| error.kind() == std::io::ErrorKind::TimedOut)
+        })
+        .register("file", move |_| match counted.next() {
+            1 => Err::<u32, _>(std::io::Error::from(std::io::ErrorKind::TimedOut)),
+            _ => Err(std::io::Error::from(std::io::ErrorKind::NotFound)),
+        })
+        .build()
+        .unwrap();
+    let error = files.create("file", &()).await.unwrap_err();
+    assert_eq!((error.attempts(), calls.count()), (2, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_factory_has_tried_often_enough_is_not_tried_again() {
+    let calls = Calls::default();
+    let inner = quick::<()>("inner");
+    let (counted, outer) = (calls.clone(), quick::<()>("outer"));
+    inner
+        .register("down", move |_| {
+            counted.next();
+            Err::<u32, _>("down")
+        })
+        .unwrap();
+    outer
+        .register_async("down", move |_| {
+            let inner = inner.clone();
+            async move { inner.create("down", &()).await.map(|made| *made) }
+        })
+        .unwrap();
+    let error = outer.create("down", &()).await.unwrap_err();
+    assert_eq!((calls.count(), error.attempts()), (3, 1));
+    assert_eq!(
+        error.to_string(),
+        "factory 'outer' could not make 'down' in 1 attempt: factory 'inner' could not make 'down' in 3 attempts: down"
+    );
+}
+
+#[tokio::test]
+async fn what_is_made_for_an_old_constructor_or_before_a_clearing_is_not_kept() {
+    let numbers = quick::<()>("numbers");
+    let (begun, may_end) = (Arc::new(tokio::sync::Notify::new()), Arc::new(tokio::sync::Notify::new()));
+    let (tells, waits) = (Arc::clone(&begun), Arc::clone(&may_end));
+    numbers
+        .register_async("slow", move |_| {
+            let (tells, waits) = (Arc::clone(&tells), Arc::clone(&waits));
+            async move {
+                tells.notify_one();
+                waits.notified().await;
+                Ok::<_, BoxError>(1)
+            }
+        })
+        .unwrap();
+    for change in [Factory::clear_cache as fn(&Factory<u32>), |numbers| {
+        assert!(numbers.replace("slow", |_| Ok::<_, BoxError>(2)).unwrap());
+    }] {
+        let asked = tokio::spawn({
+            let numbers = numbers.clone();
+            async move { numbers.create("slow", &()).await }
+        });
+        begun.notified().await;
+        change(&numbers);
+        may_end.notify_one();
+        assert_eq!(*asked.await.unwrap().unwrap(), 1, "who waited gets it");
+        assert_eq!(numbers.statistics().cached, 0);
+    }
+    assert_eq!(*numbers.create("slow", &()).await.unwrap(), 2);
+}
+
+#[test]
+fn a_component_that_asks_its_factory_when_it_is_dropped_finds_no_lock_taken() {
+    struct Asks(Factory<Asks, (), u32>);
+    impl Drop for Asks {
+        fn drop(&mut self) {
+            let _ = self.0.names();
+            let _ = self.0.create_blocking("none", &0);
+        }
+    }
+    let things = Factory::<Asks, _, u32>::builder("things").capacity(1).build().unwrap();
+    let weak = things.clone();
+    things.register("asks", move |_| Ok::<_, BoxError>(Asks(weak.clone()))).unwrap();
+    for options in 0..5 {
+        drop(things.create_blocking("asks", &options).unwrap());
+    }
+    things.clear_cache();
+    drop(things.create_blocking("asks", &7).unwrap());
+    let itself = things.clone();
+    assert!(things.replace("asks", move |_| Ok::<_, BoxError>(Asks(itself.clone()))).unwrap());
 }

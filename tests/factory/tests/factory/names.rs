@@ -1,7 +1,7 @@
 //! Constructors by name.
 
 use crate::now;
-use resilient::factory::{Asked, BoxError, Factory, FactoryError};
+use resilient::factory::{Asked, BoxError, Factory, FactoryError, Plugin};
 use std::sync::Arc;
 
 trait Exchange: Send + Sync + std::fmt::Debug {
@@ -156,4 +156,50 @@ fn an_async_constructor_is_refused_to_who_blocks_with_what_to_call() {
         .block_on(exchanges.create("gateio", &()))
         .unwrap();
     assert!(Arc::ptr_eq(&made, &exchanges.create_blocking("gateio", &()).unwrap()), "it is kept now");
+}
+
+#[test]
+fn x20_a_plugin_that_fails_to_load_is_named_and_skipped_and_the_others_load() {
+    let exchanges = exchanges();
+    let failed = exchanges.load([
+        Plugin::new("okx", |into| {
+            into.register("okx", venue)
+                .register_async("okx_futures", async |asked: Asked<String>| venue(asked));
+            Ok::<_, BoxError>(())
+        }),
+        Plugin::new("broken", |into| {
+            into.register("half", venue);
+            Err("its settings are missing")
+        }),
+        Plugin::new("panics", |_| -> Result<(), BoxError> { panic!("no such symbol") }),
+        Plugin::new("greedy", |into| {
+            into.register("greedy", venue).register("mexc", venue);
+            Ok::<_, BoxError>(())
+        }),
+        Plugin::new("twice", |into| {
+            into.register("twin", venue).register("twin", venue);
+            Ok::<_, BoxError>(())
+        }),
+        Plugin::new("kraken", |into| {
+            into.register("kraken", venue);
+            Ok::<_, BoxError>(())
+        }),
+    ]);
+    let failed: Vec<_> = failed.into_iter().map(|(name, error)| (name, error.to_string())).collect();
+    let taken = |name| {
+        format!("factory 'exchanges' has a constructor named '{name}': `replace` puts another into its place")
+    };
+    assert_eq!(
+        failed,
+        [
+            ("broken".to_owned(), "its settings are missing".to_owned()),
+            ("panics".to_owned(), "the plugin panicked: no such symbol".to_owned()),
+            ("greedy".to_owned(), taken("mexc")),
+            ("twice".to_owned(), taken("twin")),
+        ]
+    );
+    assert_eq!(exchanges.names(), ["gateio", "kraken", "mexc", "okx", "okx_futures"]);
+    assert!(["kraken", "okx", "okx_futures"].iter().all(|name| exchanges.is_plugin(name)));
+    assert!(["gateio", "mexc"].iter().all(|name| exchanges.is_builtin(name) && !exchanges.is_plugin(name)));
+    assert_eq!(exchanges.create_blocking("okx", &()).unwrap().name(), "okx of test");
 }
