@@ -11,6 +11,8 @@ mod blocking;
 mod database;
 #[cfg(feature = "http")]
 mod http;
+#[cfg(any(feature = "http", feature = "redis"))]
+mod pem;
 #[cfg(feature = "redis")]
 mod redis;
 #[cfg(feature = "s3")]

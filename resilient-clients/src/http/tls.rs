@@ -5,19 +5,15 @@ use std::sync::Arc;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::Verifier;
 
 use super::error::HttpError;
+use crate::pem;
 
 /// Certificates of authorities, from PEM.
 pub(super) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, HttpError> {
-    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    match read {
-        Ok(read) if !read.is_empty() => Ok(read),
-        _ => Err(HttpError::invalid("the root certificate is not PEM")),
-    }
+    pem::certificates(pem).ok_or_else(|| HttpError::invalid("the root certificate is not PEM"))
 }
 
 /// Trusts whom the system trusts, and `extra`.

@@ -7,6 +7,7 @@ use resilient_runtime::__private::text;
 use super::client::{RedisClient, Standing};
 use super::error::RedisError;
 use super::server::Server;
+use super::tls::Tls;
 use crate::tuning::{Tuning, words};
 
 const URL: &str = "redis://127.0.0.1:6379";
@@ -24,6 +25,7 @@ const CAPACITY: u64 = 10_000;
 pub struct RedisClientBuilder {
     url: Option<String>,
     tuning: Tuning,
+    tls: Tls,
     fallback: bool,
     capacity: u64,
     writes_through: bool,
@@ -34,6 +36,7 @@ impl RedisClientBuilder {
         Self {
             url: None,
             tuning: Tuning::new("redis"),
+            tls: Tls::default(),
             fallback: true,
             capacity: CAPACITY,
             writes_through: false,
@@ -90,6 +93,37 @@ impl RedisClientBuilder {
         layers;
     }
 
+    /// Trusts whom these certificates vouch for, and nobody else: PEM, one or more of them. Default: whom the system trusts, or the
+    /// files that `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
+    ///
+    /// The trap: the URL has to be one of TLS, `rediss://..`. [`build`](Self::build) refuses any other, since nothing would be
+    /// encrypted.
+    ///
+    /// ```no_run
+    /// # use resilient_clients as resilient;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use resilient::RedisClient;
+    ///
+    /// let cache = RedisClient::builder()
+    ///     .url("rediss://cache.internal")
+    ///     .root_certificate(std::fs::read("authority.pem")?)
+    ///     .client_certificate(std::fs::read("shop.pem")?, std::fs::read("shop.key")?)
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn root_certificate(mut self, pem: impl AsRef<[u8]>) -> Self {
+        self.tls.trust(pem.as_ref());
+        self
+    }
+
+    /// What is shown to a server that wants to see a certificate of its clients, as Redis does unless it is told
+    /// `tls-auth-clients no`: the certificate and its key, both PEM. Default: none.
+    pub fn client_certificate(mut self, certificate: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> Self {
+        self.tls.show(certificate.as_ref(), key.as_ref());
+        self
+    }
+
     /// Whether this process's memory stands in while Redis is away. Default true; with false a call then ends with its error.
     ///
     /// The trap: what is written to memory is seen by this process alone, and is gone when it ends or Redis is back. Where
@@ -131,14 +165,15 @@ impl RedisClientBuilder {
     ///
     /// # Errors
     ///
-    /// [`RedisError::InvalidAddress`], [`RedisError::Misconfigured`].
+    /// [`RedisError::InvalidAddress`], [`RedisError::Misconfigured`]; [`RedisError::Invalid`] for a certificate or a key that cannot be
+    /// read.
     #[track_caller]
     pub fn build(self) -> Result<RedisClient, RedisError> {
         let url = match self.url {
             Some(url) => url,
             None => text("REDIS_URL").map_or_else(|| URL.to_owned(), |said| said.value),
         };
-        let server = Server::parse(&url)?;
+        let server = Server::parse(&url, self.tls.certificates()?)?;
         let Self { capacity, writes_through, .. } = self;
         let standing = self.fallback.then_some(Standing { capacity, writes_through });
         let operation = self.tuning.config("cache").classify::<RedisError>().build()?;
@@ -148,7 +183,7 @@ impl RedisClientBuilder {
 
 impl fmt::Debug for RedisClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { url: _, tuning, fallback, capacity, writes_through } = self;
+        let Self { url: _, tuning, tls: _, fallback, capacity, writes_through } = self;
         f.debug_struct("RedisClientBuilder")
             .field("name", &tuning.name)
             .field("fallback", fallback)

@@ -33,7 +33,8 @@ pub enum RedisError {
     },
     /// There is no connection: TLS failed.
     #[error(
-        "Redis cannot be spoken to by TLS: it does not speak it, or its certificate is not trusted for this name"
+        "Redis cannot be spoken to by TLS: it does not speak it, its certificate is not trusted for this name, or it wants \
+         one of its clients"
     )]
     Untrusted,
     /// Redis answers that it cannot at the moment: it loads its data, it is a replica, it is out of memory, ..
@@ -140,6 +141,9 @@ impl fmt::Debug for RedisAnswer {
     }
 }
 
+/// How rustls begins what it has to say of a handshake.
+const OF_TLS: [&str; 3] = ["invalid peer certificate", "received corrupt message", "received fatal alert"];
+
 struct Why(io::ErrorKind);
 
 impl fmt::Display for Why {
@@ -215,6 +219,10 @@ impl RedisError {
                 kind if kind.to_string() == "uncategorized error" => io::ErrorKind::Other,
                 kind => kind,
             }),
+            // Of what the nodes of a cluster had to say there are the words only.
+            None if error.detail().is_some_and(|said| OF_TLS.iter().any(|known| said.contains(known))) => {
+                Self::Untrusted
+            }
             None => Self::Unreachable(io::ErrorKind::Other),
         }
     }

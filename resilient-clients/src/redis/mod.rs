@@ -9,6 +9,7 @@ mod fallback;
 mod link;
 mod outage;
 mod server;
+mod tls;
 mod write_through;
 
 pub use blocking::BlockingRedisClient;

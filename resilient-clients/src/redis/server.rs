@@ -4,8 +4,11 @@ use std::fmt;
 use std::time::Duration;
 
 use redis::cluster::ClusterClient;
-use redis::sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType};
-use redis::{Client, ConnectionInfo, IntoConnectionInfo as _, RedisConnectionInfo, TlsMode};
+use redis::sentinel::{SentinelClientBuilder, SentinelServerType};
+use redis::{
+    Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, RedisConnectionInfo, TlsCertificates,
+    TlsMode,
+};
 use rustls::crypto::CryptoProvider;
 
 use super::connection::{RedisConnection, unlimited};
@@ -26,8 +29,17 @@ pub(super) struct Server {
 #[derive(Clone)]
 enum Kind {
     One(Box<Client>),
-    Sentinel { nodes: Vec<ConnectionInfo>, service: String, master: SentinelNodeConnectionInfo },
+    Sentinel(Box<Sentinels>),
     Cluster { client: Box<ClusterClient>, node: Box<ConnectionInfo> },
+}
+
+#[derive(Clone)]
+struct Sentinels {
+    nodes: Vec<ConnectionAddr>,
+    own: RedisConnectionInfo,
+    service: String,
+    master: RedisConnectionInfo,
+    certificates: Option<TlsCertificates>,
 }
 
 impl fmt::Display for Server {
@@ -79,36 +91,41 @@ impl<'u> Pieces<'u> {
 }
 
 impl Server {
-    /// Reads a URL.
-    pub(super) fn parse(text: &str) -> Result<Self, RedisError> {
+    /// Reads a URL; `certificates` are for TLS.
+    pub(super) fn parse(text: &str, certificates: Option<TlsCertificates>) -> Result<Self, RedisError> {
         let Some((scheme, rest)) = text.trim().split_once("://") else {
             return Err(RedisError::InvalidAddress("a URL such as redis://127.0.0.1:6379"));
         };
         if rest.contains('#') {
             return Err(RedisError::InvalidAddress("a URL without `#`; in a password it is written %23"));
         }
+        if certificates.is_some() && !is_encrypted(scheme) {
+            return Err(RedisError::InvalidAddress(
+                "rediss://, rediss+sentinel:// or rediss-cluster://, which speak TLS, for there is a certificate",
+            ));
+        }
         match scheme {
             "redis" | "rediss" | "valkey" | "valkeys" | "unix" | "redis+unix" | "valkey+unix" => {
-                Self::one(text.trim())
+                Self::one(text.trim(), certificates)
             }
-            "redis+sentinel" | "redis-sentinel" => Self::sentinel("redis", rest),
-            "rediss+sentinel" | "rediss-sentinel" => Self::sentinel("rediss", rest),
-            "redis+cluster" | "redis-cluster" => Self::cluster("redis", rest),
-            "rediss+cluster" | "rediss-cluster" => Self::cluster("rediss", rest),
+            "redis+sentinel" | "redis-sentinel" => Self::sentinel("redis", rest, None),
+            "rediss+sentinel" | "rediss-sentinel" => Self::sentinel("rediss", rest, certificates),
+            "redis+cluster" | "redis-cluster" => Self::cluster("redis", rest, None),
+            "rediss+cluster" | "rediss-cluster" => Self::cluster("rediss", rest, certificates),
             _ => Err(RedisError::InvalidAddress(
                 "redis://, rediss:// (TLS), unix://, redis+sentinel:// or redis-cluster://",
             )),
         }
     }
 
-    fn one(text: &str) -> Result<Self, RedisError> {
+    fn one(text: &str, certificates: Option<TlsCertificates>) -> Result<Self, RedisError> {
         let wanted = RedisError::InvalidAddress("redis://[[user]:password@]host[:port][/database]");
         let Ok(address) = Address::parse(text) else { return Err(wanted) };
-        let Ok(client) = Client::open(text) else { return Err(wanted) };
+        let Ok(client) = client(text, certificates) else { return Err(wanted) };
         Ok(Self { shown: address.to_string().into(), kind: Kind::One(client.into()) })
     }
 
-    fn sentinel(scheme: &str, rest: &str) -> Result<Self, RedisError> {
+    fn sentinel(scheme: &str, rest: &str, certificates: Option<TlsCertificates>) -> Result<Self, RedisError> {
         let wanted = || {
             RedisError::InvalidAddress(
                 "redis+sentinel://[[user]:password@]host[:port],../service[/database]; what the sentinels themselves \
@@ -121,7 +138,7 @@ impl Server {
             [service, db] => (service, db),
             _ => return Err(wanted()),
         };
-        let settings = settings(&pieces.url("redis", "host", db)).ok_or_else(wanted)?;
+        let master = settings(&pieces.url("redis", "host", db)).ok_or_else(wanted)?;
         let mut own = RedisConnectionInfo::default();
         if let Some(user) = pieces.said("sentinel_username") {
             own = own.set_username(user);
@@ -132,18 +149,14 @@ impl Server {
         let mut nodes = Vec::new();
         for host in &pieces.hosts {
             let url = with_port(scheme, host).ok_or_else(wanted)?;
-            let node = url.into_connection_info().map_err(|_| wanted())?;
-            nodes.push(node.set_redis_settings(own.clone()));
-        }
-        let mut master = SentinelNodeConnectionInfo::default().set_redis_connection_info(settings);
-        if scheme == "rediss" {
-            master = master.set_tls_mode(TlsMode::Secure);
+            nodes.push(url.into_connection_info().map_err(|_| wanted())?.addr().clone());
         }
         let shown = format!("{scheme}+sentinel://{}/{service}/{db}", pieces.hosts.join(",")).into();
-        Ok(Self { shown, kind: Kind::Sentinel { nodes, service: service.to_owned(), master } })
+        let sentinels = Sentinels { nodes, own, service: service.to_owned(), master, certificates };
+        Ok(Self { shown, kind: Kind::Sentinel(sentinels.into()) })
     }
 
-    fn cluster(scheme: &str, rest: &str) -> Result<Self, RedisError> {
+    fn cluster(scheme: &str, rest: &str, certificates: Option<TlsCertificates>) -> Result<Self, RedisError> {
         let wanted = || {
             RedisError::InvalidAddress("redis-cluster://[[user]:password@]host[:port],..: some of its nodes")
         };
@@ -154,16 +167,19 @@ impl Server {
         let mut nodes = Vec::new();
         for host in &pieces.hosts {
             let node = pieces.url(scheme, host, "");
-            nodes.push(node.into_connection_info().map_err(|_| wanted())?);
+            let node = client(&node, certificates.clone()).map_err(|_| wanted())?;
+            nodes.push(node.get_connection_info().clone());
         }
         let node = nodes.first().cloned().ok_or_else(wanted)?.into();
-        let client = ClusterClient::builder(nodes)
+        let mut client = ClusterClient::builder(nodes)
             .retries(0)
             .connection_timeout(NEVER)
             .response_timeout(NEVER)
-            .overall_response_timeout(None)
-            .build()
-            .map_err(|_| wanted())?;
+            .overall_response_timeout(None);
+        if let Some(certificates) = certificates {
+            client = client.certs(certificates);
+        }
+        let client = client.build().map_err(|_| wanted())?;
         let shown = format!("{scheme}-cluster://{}", pieces.hosts.join(",")).into();
         Ok(Self { shown, kind: Kind::Cluster { client: client.into(), node } })
     }
@@ -180,13 +196,8 @@ impl Server {
                 let connection = client.get_multiplexed_async_connection_with_config(&config).await?;
                 Ok(RedisConnection::of_one(connection))
             }
-            Kind::Sentinel { nodes, service, master } => {
-                let mut client = SentinelClient::build(
-                    nodes.clone(),
-                    service.clone(),
-                    Some(master.clone()),
-                    SentinelServerType::Master,
-                )?;
+            Kind::Sentinel(sentinels) => {
+                let mut client = sentinels.client(self.is_encrypted())?.build()?;
                 Ok(RedisConnection::of_one(client.get_async_connection_with_config(&config).await?))
             }
             Kind::Cluster { client, node } => {
@@ -197,8 +208,50 @@ impl Server {
     }
 
     fn is_encrypted(&self) -> bool {
-        ["rediss", "valkeys"].iter().any(|scheme| self.shown.starts_with(scheme))
+        is_encrypted(&self.shown)
     }
+}
+
+impl Sentinels {
+    fn client(&self, is_encrypted: bool) -> redis::RedisResult<SentinelClientBuilder> {
+        let Self { nodes, own, service, master, certificates } = self;
+        let mut client = SentinelClientBuilder::new(nodes.clone(), service, SentinelServerType::Master)?
+            .set_client_to_redis_db(master.db())
+            .set_client_to_redis_protocol(master.protocol());
+        if let Some(user) = master.username() {
+            client = client.set_client_to_redis_username(user);
+        }
+        if let Some(password) = master.password() {
+            client = client.set_client_to_redis_password(password);
+        }
+        if let Some(user) = own.username() {
+            client = client.set_client_to_sentinel_username(user);
+        }
+        if let Some(password) = own.password() {
+            client = client.set_client_to_sentinel_password(password);
+        }
+        if is_encrypted {
+            client = client.set_client_to_redis_tls_mode(TlsMode::Secure);
+        }
+        if let Some(certificates) = certificates {
+            client = client
+                .set_client_to_redis_certificates(certificates.clone())
+                .set_client_to_sentinel_certificates(certificates.clone());
+        }
+        Ok(client)
+    }
+}
+
+fn client(url: &str, certificates: Option<TlsCertificates>) -> redis::RedisResult<Client> {
+    match certificates {
+        Some(certificates) => Client::build_with_tls(url, certificates),
+        None => Client::open(url),
+    }
+}
+
+/// By the scheme of a URL.
+fn is_encrypted(url: &str) -> bool {
+    ["rediss", "valkeys"].iter().any(|scheme| url.starts_with(scheme))
 }
 
 fn settings(url: &str) -> Option<RedisConnectionInfo> {
@@ -228,7 +281,7 @@ mod tests {
             ("redis-cluster://me:hunter2@a:1,b,c:3", "redis-cluster://a:1,b,c:3"),
             ("rediss-cluster://hunter2@a", "rediss-cluster://a"),
         ] {
-            let server = Server::parse(url).unwrap();
+            let server = Server::parse(url, None).unwrap();
             assert_eq!(server.to_string(), shown);
             assert_eq!(format!("{server:?}"), format!("Server({shown})"));
         }
@@ -249,7 +302,7 @@ mod tests {
             "redis-cluster://a,hunter2:hunter2",
             "redis-cluster://a/hunter2",
         ] {
-            let refused = Server::parse(url).unwrap_err();
+            let refused = Server::parse(url, None).unwrap_err();
             assert!(matches!(refused, RedisError::InvalidAddress(_)), "{url}: {refused:?}");
             assert!(!format!("{refused} {refused:?}").contains("hunter2"), "{url}: {refused:?}");
         }
@@ -258,16 +311,12 @@ mod tests {
     #[test]
     fn sentinels_and_their_master_have_credentials_of_their_own() {
         let url = "redis+sentinel://me:p%40ss@a:1,[::1]/main/3?sentinel_username=it&sentinel_password=s%26t";
-        let Kind::Sentinel { nodes, service, master } = Server::parse(url).unwrap().kind else {
-            panic!("sentinels")
-        };
+        let Kind::Sentinel(sentinels) = Server::parse(url, None).unwrap().kind else { panic!("sentinels") };
+        let Sentinels { nodes, own, service, master, .. } = *sentinels;
         assert_eq!(service, "main");
-        assert_eq!(nodes[0].addr().to_string(), "a:1");
-        assert_eq!(nodes[1].addr().to_string(), "::1:26379");
-        for node in &nodes {
-            assert_eq!(node.redis_settings().username(), Some("it"));
-            assert_eq!(node.redis_settings().password(), Some("s&t"));
-        }
+        assert_eq!(nodes[0].to_string(), "a:1");
+        assert_eq!(nodes[1].to_string(), "::1:26379");
+        assert_eq!((own.username(), own.password()), (Some("it"), Some("s&t")));
         let master = format!("{master:?}");
         assert!(master.contains("db: 3") && master.contains("\"me\""), "{master}");
     }

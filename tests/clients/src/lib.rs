@@ -1,6 +1,7 @@
 //! What the tests of the clients stand on: a server of one's own, and a proxy that does its connections harm.
 #![allow(clippy::missing_panics_doc, reason = "what does not work here is a failed test")]
 
+pub mod certified;
 pub mod mariadb;
 pub mod moto;
 pub mod postgres;
@@ -11,6 +12,7 @@ pub mod redis;
 pub mod upstream;
 pub mod waiting;
 
+pub use certified::Certified;
 pub use printed::printed;
 pub use process::{Place, Process, Recipe};
 pub use proxy::{Fault, Proxy};

@@ -57,10 +57,23 @@ impl Recipe {
         }
     }
 
-    /// What comes before its first start. Default: nothing.
+    /// What comes before its first start, after what was said so before. Default: nothing.
     #[must_use]
     pub fn prepare(mut self, prepare: impl Fn(&Place) -> io::Result<()> + Send + Sync + 'static) -> Self {
-        self.prepare = Box::new(prepare);
+        let before = self.prepare;
+        self.prepare = Box::new(move |place| before(place).and_then(|()| prepare(place)));
+        self
+    }
+
+    /// What its command is told besides.
+    #[must_use]
+    pub fn also(mut self, more: impl Fn(&Place, &mut Command) + Send + Sync + 'static) -> Self {
+        let before = self.command;
+        self.command = Box::new(move |place| {
+            let mut command = before(place);
+            more(place, &mut command);
+            command
+        });
         self
     }
 

@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
+use crate::certified::Certified;
 use crate::process::{Place, Process, Recipe, free_port};
 use crate::waiting::until;
 
@@ -40,7 +41,12 @@ pub fn cluster_node() -> Recipe {
 
 /// A cluster of one node, with all slots.
 pub fn cluster() -> Process {
-    let node = Process::start(cluster_node());
+    cluster_of(cluster_node())
+}
+
+/// The same of such a node.
+pub fn cluster_of(node: Recipe) -> Process {
+    let node = Process::start(node);
     told(node.address(), &["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
     until(|| told(node.address(), &["CLUSTER", "INFO"]).contains("cluster_state:ok"));
     node
@@ -48,7 +54,12 @@ pub fn cluster() -> Process {
 
 /// A sentinel that watches the master `main` at `address`.
 pub fn sentinel(address: SocketAddr) -> Process {
-    let recipe = Recipe::new(|place| {
+    Process::start(watching(address))
+}
+
+/// As [`sentinel`], to be started.
+pub fn watching(address: SocketAddr) -> Recipe {
+    Recipe::new(|place| {
         let mut command = Command::new("redis-server");
         command.arg(place.folder.join("sentinel.conf")).arg("--sentinel");
         command
@@ -63,8 +74,26 @@ pub fn sentinel(address: SocketAddr) -> Process {
         );
         std::fs::write(folder.join("sentinel.conf"), configuration)
     })
-    .answers(|place| speaks(place.address()));
-    Process::start(recipe)
+    .answers(|place| speaks(place.address()))
+}
+
+/// The same by TLS too, on a port of its own: to its clients, and to other servers by nothing else. Clients show nothing of
+/// themselves.
+pub fn encrypted(recipe: Recipe, port: u16, certified: &Certified) -> Recipe {
+    let certified = certified.clone();
+    recipe
+        .prepare(move |Place { folder, .. }| {
+            std::fs::write(folder.join("server.crt"), &certified.certificate)?;
+            std::fs::write(folder.join("server.key"), &certified.key)?;
+            std::fs::write(folder.join("authority.crt"), &certified.authority)
+        })
+        .also(move |Place { folder, .. }, command| {
+            command.args(["--tls-port", &port.to_string(), "--tls-auth-clients", "no"]);
+            command.args(["--tls-replication", "yes", "--tls-cluster", "yes"]);
+            command.arg("--tls-cert-file").arg(folder.join("server.crt"));
+            command.arg("--tls-key-file").arg(folder.join("server.key"));
+            command.arg("--tls-ca-cert-file").arg(folder.join("authority.crt"));
+        })
 }
 
 fn server(place: &Place, program: &str) -> Command {

@@ -1,28 +1,9 @@
 //! TLS: who has to show what.
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use resilient::{Class, Classify as _, DatabaseError};
+use resilient_clients_tests::Certified;
 
 use crate::world::{Backend, World, assert_harmless};
-
-/// A certificate for 127.0.0.1 with its key, and the authority that vouches for it.
-pub(crate) struct Certified {
-    pub(crate) certificate: String,
-    pub(crate) key: String,
-    pub(crate) authority: String,
-}
-
-impl Certified {
-    pub(crate) fn new() -> Self {
-        let mut authority = CertificateParams::new([]).unwrap();
-        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
-        let key = KeyPair::generate().unwrap();
-        let certificate =
-            CertificateParams::new(["127.0.0.1".to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
-        Self { certificate: certificate.pem(), key: key.serialize_pem(), authority: authority.pem() }
-    }
-}
 
 pub(crate) async fn a_certificate_that_nobody_vouches_for_is_refused_and_one_that_is_is_not(world: &World) {
     let plain = world.builder().url(world.url_with(&[("sslmode", "require"), ("ssl-mode", "REQUIRED")]));
@@ -32,7 +13,7 @@ pub(crate) async fn a_certificate_that_nobody_vouches_for_is_refused_and_one_tha
     assert_eq!(error.class(), Class::Permanent);
     assert_harmless(&error);
 
-    let certified = Certified::new();
+    let certified = Certified::fresh();
     let encrypted = match world.backend {
         Backend::Postgres => World::postgres_with(Some(&certified)),
         _ => World::mariadb_with(Some(&certified)),

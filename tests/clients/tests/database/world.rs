@@ -6,13 +6,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use resilient::{CircuitBreaker, DatabaseClient, DatabaseClientBuilder, DatabaseError, sqlx};
-use resilient_clients_tests::{Process, Proxy, mariadb, postgres, printed, until_async};
+use resilient_clients_tests::{Certified, Process, Proxy, mariadb, postgres, printed, until_async};
 use tempfile::TempDir;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-
-use crate::encrypted::Certified;
 
 /// How many connections the clients of the tests have.
 pub(crate) const SLOTS: u32 = 4;
