@@ -36,7 +36,9 @@ impl ConfigurationError {
 
 /// Every setting that cannot be used, all of them at once; there is at least one.
 ///
-/// `Display` and `Debug` give one message as it is, and of several their number and a line for each.
+/// `Display` and `Debug` give one message as it is, and of several their number and a line for each. A factory's constructor
+/// that returns it made no attempt that failed: it is the caller's mistake, as a [`BadRequest`](crate::BadRequest) is, told
+/// at once and never repeated.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigurationErrors(Vec<ConfigurationError>);
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use resilient_runtime::__private::{name_in_variables, variable};
+use resilient_runtime::__private::{name_in_variables, nearest, variable};
 
 use super::document::{LIMIT, Node};
 use super::error::ConfigurationError;
@@ -15,6 +15,20 @@ use super::substitution::{Refused, substitute};
 const SECTIONS: &str = "exchanges";
 const NETWORK: &str = "network";
 const LIMITS: &str = "rate_limiting";
+const TABLES: [&str; 3] = [SECTIONS, NETWORK, LIMITS];
+const NUMBERS: [&str; 4] = [REQUEST_TIMEOUT, CONNECT_TIMEOUT, MAX_RETRIES, RETRY_DELAY];
+/// What others call ours.
+const SYNONYMS: [(&str, &str); 9] = [
+    ("key", API_KEY),
+    ("access_key", API_KEY),
+    ("secret", SECRET_KEY),
+    ("api_secret", SECRET_KEY),
+    ("timeout", REQUEST_TIMEOUT),
+    ("retries", MAX_RETRIES),
+    ("backoff", RETRY_DELAY),
+    ("rate_limit", RATE_LIMIT),
+    ("requests_per_second", RATE_LIMIT),
+];
 const LIMIT_ENDING: &str = "_requests_per_second";
 const API_KEY: &str = "api_key";
 const SECRET_KEY: &str = "secret_key";
@@ -49,6 +63,9 @@ pub(super) struct Reading {
 impl Reading {
     pub(super) fn of(document: &Node) -> Self {
         let mut reading = Self::default();
+        if let Node::Table(entries) = document {
+            reading.suspect(entries, &TABLES, "the text");
+        }
         if let Some(network) = reading.table(document, NETWORK) {
             reading.network(network);
         }
@@ -87,20 +104,22 @@ impl Reading {
     }
 
     fn network(&mut self, entries: &[(String, Node)]) {
-        for (name, node) in entries {
-            if ![REQUEST_TIMEOUT, CONNECT_TIMEOUT, MAX_RETRIES, RETRY_DELAY].contains(&name.as_str()) {
-                continue;
-            }
-            let shown = name_in_variables(name);
-            let mut numbers = std::mem::take(&mut self.network);
-            self.number(&mut numbers, name, node, &shown);
-            self.network = numbers;
+        self.suspect(entries, &NUMBERS, "`network`");
+        let mut numbers = Numbers::default();
+        for (name, node) in entries.iter().filter(|(name, _)| NUMBERS.contains(&name.as_str())) {
+            self.number(&mut numbers, name, node, &name_in_variables(name));
         }
+        self.network = numbers;
     }
 
     fn limits(&mut self, entries: &[(String, Node)]) {
         for (name, node) in entries {
-            let Some(component) = name.strip_suffix(LIMIT_ENDING) else { continue };
+            let Some(component) = name.strip_suffix(LIMIT_ENDING).filter(|it| it.len() <= LONGEST_NAME)
+            else {
+                let name = plain(name);
+                self.warn(format!("`{name}` in `{LIMITS}` is not read: write `<name>{LIMIT_ENDING}`"));
+                continue;
+            };
             let shown = shown(component, RATE_LIMIT);
             let mut numbers = Numbers::default();
             self.number(&mut numbers, RATE_LIMIT, node, &shown);
@@ -108,14 +127,30 @@ impl Reading {
         }
     }
 
-    fn number(&mut self, numbers: &mut Numbers, name: &str, node: &Node, shown: &str) -> bool {
-        let Some(text) = self.text(node, shown) else { return true };
-        match numbers.take(name, &text, shown) {
-            Ok(taken) => taken,
-            Err(mistake) => {
-                self.mistakes.push(mistake);
-                true
+    fn number(&mut self, numbers: &mut Numbers, name: &str, node: &Node, shown: &str) {
+        if let Some(text) = self.text(node, shown) {
+            self.mistakes.extend(numbers.take(name, &text, shown).err());
+        }
+    }
+
+    /// Warns of names that look as if others were meant, of which `known` are all and none is written.
+    fn suspect(&mut self, entries: &[(String, Node)], known: &[&str], place: &str) {
+        let is_written = |name: &str| entries.iter().any(|(written, _)| written == name);
+        let missing: Vec<&str> = known.iter().copied().filter(|name| !is_written(name)).collect();
+        for (name, _) in entries.iter().filter(|(name, _)| !known.contains(&name.as_str())) {
+            let lower = name.to_ascii_lowercase();
+            let synonym = SYNONYMS.iter().find(|(other, ours)| *other == lower && missing.contains(ours));
+            let meant = synonym.map(|(_, ours)| (*ours).to_owned());
+            if let Some(meant) = meant.or_else(|| nearest(&lower, missing.iter().copied())) {
+                self.warn(format!("`{}` in {place} is none of ours: did you mean `{meant}`?", plain(name)));
             }
+        }
+    }
+
+    fn warn(&mut self, warning: String) {
+        if self.warnings.len() < MOST_WARNINGS && !self.warnings.contains(&warning) {
+            tracing::warn!("{warning}");
+            self.warnings.push(warning);
         }
     }
 
@@ -138,6 +173,8 @@ impl Reading {
                 return self.refuse(what, &of_variable);
             }
         };
+        let known = [&[API_KEY, SECRET_KEY, RATE_LIMIT], NUMBERS.as_slice()].concat();
+        self.suspect(entries, &known, &format!("the section of {of_variable}"));
         let before = self.mistakes.len();
         let [api, secret] = [API_KEY, SECRET_KEY].map(|key| match node.at(key) {
             Some(node) => self.text(node, &shown(written, key)).unwrap_or_default(),
@@ -149,9 +186,7 @@ impl Reading {
             if [API_KEY, SECRET_KEY].contains(&key.as_str()) {
                 continue;
             }
-            if [REQUEST_TIMEOUT, CONNECT_TIMEOUT, MAX_RETRIES, RETRY_DELAY, RATE_LIMIT]
-                .contains(&key.as_str())
-            {
+            if known.contains(&key.as_str()) {
                 self.number(&mut numbers, key, node, &shown(written, key));
                 continue;
             }
@@ -218,6 +253,11 @@ impl Reading {
         self.refuse(format!("{shown} has {what}"), shown);
         None
     }
+}
+
+/// A name as it is written, short and on one line.
+fn plain(name: &str) -> String {
+    name.escape_debug().take(LONGEST_NAME).collect()
 }
 
 /// `MEXC_API_KEY`: a setting of a component, as its variable is named.

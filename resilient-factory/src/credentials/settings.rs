@@ -102,8 +102,8 @@ impl Numbers {
         config.rate_limit_per_second = self.rate_limit_per_second.or(config.rate_limit_per_second);
     }
 
-    /// Takes a setting of that name; `false`: it is no number of ours. `shown` is how an error names it.
-    pub(super) fn take(&mut self, name: &str, text: &str, shown: &str) -> Result<bool, ConfigurationError> {
+    /// Takes the setting of that name; `shown` is how an error names it.
+    pub(super) fn take(&mut self, name: &str, text: &str, shown: &str) -> Result<(), ConfigurationError> {
         let refuse = |what: String| ConfigurationError::new(format!("{shown} must be {what}"), shown);
         match name {
             REQUEST_TIMEOUT => {
@@ -137,9 +137,9 @@ impl Numbers {
                 }
                 self.rate_limit_per_second = Some(limit);
             }
-            _ => return Ok(false),
+            _ => {}
         }
-        Ok(true)
+        Ok(())
     }
 }
 

@@ -192,7 +192,8 @@ impl CredentialStore {
         self.names().into_iter().map(said).collect()
     }
 
-    /// Variables that the text asks for and nobody set, a sentence each.
+    /// What may be meant otherwise, a sentence each: variables that nobody set, names that are nearly ours. They went to
+    /// `tracing` as well; the first hundred are kept.
     pub fn warnings(&self) -> &[String] {
         &self.reading.warnings
     }

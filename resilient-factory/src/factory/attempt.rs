@@ -29,7 +29,7 @@ impl Failure {
 }
 
 fn class(error: &(dyn Error + 'static), retry_if: Option<&RetryIf>) -> Class {
-    if BadRequest::find(error).is_some() {
+    if BadRequest::is_in(error) {
         return Class::Caller;
     }
     // A panic is never repeated, and what another factory has tried often enough is not tried again.

@@ -53,6 +53,18 @@ impl BadRequest {
     pub fn find<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e Self> {
         find(error)
     }
+
+    /// Whether an error, or one of those behind it, says that the caller made a mistake. A configuration that cannot be used
+    /// is one: another attempt finds it as it is.
+    pub(crate) fn is_in(error: &(dyn Error + 'static)) -> bool {
+        #[cfg(feature = "credentials")]
+        if find::<crate::credentials::ConfigurationErrors>(error).is_some()
+            || find::<crate::credentials::ConfigurationError>(error).is_some()
+        {
+            return true;
+        }
+        Self::find(error).is_some()
+    }
 }
 
 impl fmt::Display for BadRequest {

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use resilient::factory::credentials::{
     ConfigurationErrors, CredentialStore, Credentials, ExposeSecret, SecretString,
 };
+use resilient::factory::{Asked, BoxError, Factory, FactoryError};
 use resilient::testing::Scope;
 
 const SEED: &str = r#"
@@ -285,6 +286,27 @@ fn a_file_is_read_by_its_ending() {
     }
 }
 
+#[tokio::test]
+async fn d002_02_a_configuration_that_cannot_be_used_is_not_tried_again() {
+    let store = CredentialStore::new().with("mexc", Credentials::new("mx0vglKp2sQe8TzY", ""));
+    let factory: Factory<Credentials, CredentialStore> =
+        Factory::builder("d002-02").context(store).build().unwrap();
+    let attempts = Arc::new(Mutex::new(0));
+    let counted = Arc::clone(&attempts);
+    let constructor = move |asked: Asked<CredentialStore>| {
+        *counted.lock().unwrap() += 1;
+        Ok::<_, BoxError>(asked.context.credentials(&asked.name)?)
+    };
+    factory.register("mexc", constructor).unwrap();
+    let error = factory.create("mexc", &()).await.unwrap_err();
+    assert!(matches!(error, FactoryError::BadRequest { .. }), "{error}");
+    assert_eq!(*attempts.lock().unwrap(), 1);
+    assert_eq!(
+        error.to_string(),
+        "factory 'd002-02' cannot make 'mexc' as it was asked to: MEXC_API_KEY configured but MEXC_SECRET_KEY is missing"
+    );
+}
+
 // Settings besides keys.
 
 #[test]
@@ -445,6 +467,33 @@ fn a_warning_about_a_missing_variable_names_it_and_one_with_a_default_is_not_mis
     assert!(log.contains("WARN") && log.contains("variable=GONE"), "{log}");
     let config = store.exchange_config("mexc");
     assert_eq!([config.setting("a"), config.setting("b"), config.setting("c")], [Some(""); 3]);
+}
+
+#[test]
+fn a_name_that_is_nearly_ours_or_what_others_call_it_is_warned_of() {
+    let yaml = "
+exchange: {}
+exchanges:
+  mexc: { key: 0123456789, API_SECRET: 0123456789, timeout: 3, passphrase: x, base_url: y, websocket_url: z }
+  okx: { api_key: 0123456789, secret_key: 0123456789, secret: other, api_key_2: other }
+network: { request_timout: 5, max_attempts: 3, proxy: none }
+rate_limiting: { mexc: 3 }
+";
+    let store = inside(&[], || CredentialStore::from_yaml(yaml)).unwrap();
+    assert_eq!(
+        store.warnings(),
+        [
+            "`request_timout` in `network` is none of ours: did you mean `request_timeout`?",
+            "`max_attempts` in `network` is none of ours: did you mean `max_retries`?",
+            "`mexc` in `rate_limiting` is not read: write `<name>_requests_per_second`",
+            "`key` in the section of MEXC is none of ours: did you mean `api_key`?",
+            "`API_SECRET` in the section of MEXC is none of ours: did you mean `secret_key`?",
+            "`timeout` in the section of MEXC is none of ours: did you mean `request_timeout`?",
+        ]
+    );
+    let store = inside(&[], || CredentialStore::from_yaml("exchange: { mexc: ~ }")).unwrap();
+    assert_eq!(store.warnings(), ["`exchange` in the text is none of ours: did you mean `exchanges`?"]);
+    assert!(inside(&[], || CredentialStore::from_yaml(SEED)).unwrap().warnings().len() == 4);
 }
 
 // Variables in values.
