@@ -2,4 +2,4 @@
 //!
 //! A file for each pattern, a screenful each: `combined`, `retry`, `budget`, `circuit_breaker`, `timeout`, `deadline`,
 //! `bulkhead`, `rate_limit`, `hedge`, `fallback`, `keyed`, `impl_block`, `context`, `policy_objects`, `stream`, `reload`,
-//! `chaos`. All of the crate's features are on here.
+//! `chaos`; of several files, `exchange_factory`. All of the crate's features are on here.

@@ -223,7 +223,7 @@ impl StartError {
 
     pub(super) fn failed(name: &Arc<str>, source: crate::BoxError) -> Self {
         let name = Arc::clone(name);
-        let is_callers = find::<BadRequest>(&*source).is_some();
+        let is_callers = BadRequest::is_in(&*source);
         let is_final = find::<Panicked>(&*source).is_some();
         let source = Arc::from(source);
         if is_callers { Self::BadRequest { name, source } } else { Self::Failed { name, source, is_final } }
