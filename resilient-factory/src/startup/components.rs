@@ -204,7 +204,7 @@ impl<C: Component + ?Sized, X: Send + Sync + 'static, O: Options> Components<C, 
         if asked.is_empty() {
             return Err(StartError::NoNames { noun: Arc::clone(self.noun()) });
         }
-        self.within_limit(self.run(asked, strategy)).await
+        self.within_limit(Box::pin(self.run(asked, strategy))).await
     }
 
     async fn run(

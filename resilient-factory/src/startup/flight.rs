@@ -58,7 +58,9 @@ impl<C: Component + ?Sized, X: Send + Sync + 'static, O: Options> Components<C, 
             }
             None => {}
         }
-        let (attempts, tried) = STARTING.scope(starting, self.tried(name, often, before)).await;
+        // The futures of callers stay small.
+        let trying = Box::pin(self.tried(name, often, before));
+        let (attempts, tried) = STARTING.scope(starting, trying).await;
         // No await from here on: what is up is held, or it is closed.
         let up = tried.and_then(|up| self.install(name, up));
         flight.land(&mut landing, self.options().clone(), attempts, up.as_ref().err().cloned());

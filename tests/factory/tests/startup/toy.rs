@@ -162,7 +162,7 @@ impl Component for Toy {
                 Close::Hangs => pending().await,
             }
             self.becomes(Status::Inactive);
-            assert!(self.ledger.closed.lock().unwrap().insert(this), "closed twice");
+            self.ledger.closed.lock().unwrap().insert(this);
             Ok(())
         })
     }
@@ -271,6 +271,12 @@ impl World {
             toys.instances().into_values().map(|toy| (toy.name.clone(), toy.number)).collect();
         let closed: BTreeSet<_> = self.ledger.closed().into_iter().collect();
         assert!(held.is_disjoint(&closed), "{what}: held and closed: {:?}", held.intersection(&closed));
+        let calls = self.ledger.closes();
+        assert_eq!(
+            calls.iter().collect::<BTreeSet<_>>().len(),
+            calls.len(),
+            "{what}: closed twice: {calls:?}"
+        );
         let accounted = u32::try_from(held.len() + closed.len()).unwrap();
         assert_eq!(accounted, self.ledger.built(), "{what}: held {held:?}, closed {closed:?}");
         let living = self.ledger.built() - self.ledger.dropped();
@@ -281,7 +287,7 @@ impl World {
 /// In a world of its own: clock, luck and checks.
 pub(crate) async fn alone<F: Future>(test: impl FnOnce(Arc<Scope>) -> F) -> F::Output {
     let scope = Arc::new(Scope::new());
-    scope.run(test(scope.clone())).await
+    scope.run(Box::pin(test(scope.clone()))).await
 }
 
 pub(crate) fn seconds(seconds: f64) -> Duration {
@@ -292,5 +298,5 @@ pub(crate) fn seconds(seconds: f64) -> Duration {
 pub(crate) async fn timed<F: Future>(scope: &Scope, future: F) -> (F::Output, Duration) {
     let before = scope.clock().elapsed();
     let out = future.await;
-    (out, scope.clock().elapsed() - before)
+    (out, scope.clock().elapsed().saturating_sub(before))
 }

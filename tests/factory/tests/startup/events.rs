@@ -1,0 +1,121 @@
+//! What is told while components start, and to whom.
+
+use std::sync::{Arc, Mutex, OnceLock};
+
+use resilient::factory::startup::{StartEvent, Strategy};
+
+use super::toy::{Act, Toys, World, alone};
+
+/// An event in a word or two.
+fn word(event: &StartEvent) -> String {
+    match event {
+        StartEvent::RunBegan { requested, strategy, .. } => format!("{strategy} of {requested}"),
+        StartEvent::RoundBegan { round, names, .. } => format!("round {round}: {}", names.join(" ")),
+        StartEvent::AttemptBegan { name, attempt, .. } => format!("{name} {attempt}"),
+        StartEvent::AttemptFailed { name, attempt, error, .. } => {
+            format!("{name} {attempt} {}", error.reason())
+        }
+        StartEvent::Active { name, attempts, took, .. } => {
+            format!("{name} active by {attempts} in {}", took.as_secs_f64())
+        }
+        StartEvent::Failed { name, attempts, error, .. } => {
+            format!("{name} failed by {attempts}: {}", error.reason())
+        }
+        StartEvent::Closed { name, error, .. } => {
+            format!("{name} closed{}", if error.is_some() { " badly" } else { "" })
+        }
+        StartEvent::RunEnded { requested, successful, .. } => format!("{successful} of {requested} up"),
+        other => format!("{other:?}"),
+    }
+}
+
+fn listened(world: &World) -> (Toys, Arc<Mutex<Vec<String>>>) {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let listener = told.clone();
+    let toys = world.builder().on_event(move |event| listener.lock().unwrap().push(word(event)));
+    (toys.build().unwrap(), told)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_is_told_from_its_beginning_to_its_end() {
+    alone(async |_| {
+        let world = World::of(&[("A", &[Act::Fails, Act::UpAfter(500)])]);
+        let (toys, told) = listened(&world);
+        toys.create_all(["A", "X"], Strategy::RetryWithBackoff).await.unwrap();
+        assert_eq!(
+            *told.lock().unwrap(),
+            [
+                "retry of 2",
+                "X failed by 0: unknown",
+                "A 1",
+                "A closed",
+                "A 1 failed",
+                "round 2: A",
+                "A 2",
+                "A active by 2 in 2.5",
+                "1 of 2 up",
+            ]
+        );
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_creation_by_itself_is_told_with_each_attempt_and_its_end() {
+    alone(async |_| {
+        let world = World::of(&[("A", &[Act::Hangs, Act::Fails])]);
+        let (toys, told) = listened(&world);
+        assert!(toys.create("A").await.is_err());
+        let told = told.lock().unwrap();
+        let of_each = [
+            "A 1",
+            "A closed",
+            "A 1 timeout",
+            "A 2",
+            "A closed",
+            "A 2 failed",
+            "A 3",
+            "A closed",
+            "A 3 failed",
+        ];
+        assert_eq!(told[..9], of_each);
+        assert_eq!(told[9..], ["A failed by 3: failed"]);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listener_may_ask_the_components_anything_since_no_lock_is_held() {
+    alone(async |_| {
+        let world = World::of(&[("A", &[Act::Fails, Act::Up]), ("B", &[Act::Up])]);
+        let asked: Arc<OnceLock<Toys>> = Arc::default();
+        let (asks, seen) = (asked.clone(), Arc::new(Mutex::new(0)));
+        let count = seen.clone();
+        let toys = world.builder().on_event(move |_| {
+            let toys = asks.get().unwrap();
+            let _ = (toys.summary(), toys.results(), toys.get("A"), toys.active(), toys.health_check_all());
+            *count.lock().unwrap() += 1;
+        });
+        let toys = toys.build().unwrap();
+        assert!(asked.set(toys.clone()).is_ok());
+        for strategy in [Strategy::FailFast, Strategy::ContinueOnError, Strategy::RetryWithBackoff] {
+            world.set("A", &[Act::Fails, Act::Up]);
+            let _ = toys.create_all(["A", "B"], strategy).await;
+        }
+        toys.close_all().await;
+        assert!(*seen.lock().unwrap() > 15);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listener_that_panics_harms_nothing() {
+    alone(async |_| {
+        let world = World::of(&[("A", &[Act::Fails, Act::Up])]);
+        let toys = world.builder().on_event(|_| panic!("on purpose")).build().unwrap();
+        assert_eq!(toys.create("A").await.unwrap().number, 2);
+        assert!(toys.close_all().await["A"].is_ok());
+        world.assert_nothing_leaks(&toys, "a panicking listener").await;
+    })
+    .await;
+}
