@@ -10,7 +10,7 @@ use super::error::ConfigurationError;
 /// What aliases may copy, in bytes.
 const MOST_COPIED: usize = 4 * LIMIT;
 
-/// Reads the first document, with anchors, aliases and `<<`.
+/// Reads one document, with anchors, aliases and `<<`.
 pub(super) fn of_yaml(text: &str, source: &str) -> Result<Node, ConfigurationError> {
     if text.len() > LIMIT {
         return Err(too_large(source));
@@ -22,9 +22,6 @@ pub(super) fn of_yaml(text: &str, source: &str) -> Result<Node, ConfigurationErr
     };
     for event in Parser::new_from_str(text.trim_start_matches('\u{FEFF}')) {
         let (event, span) = event.map_err(|error| told(*error.marker(), said(&error)))?;
-        if matches!(event, Event::DocumentEnd) {
-            break;
-        }
         reader.take(event).map_err(|what| told(span.start, &what))?;
     }
     Ok(reader.root.unwrap_or(Node::Nothing))
@@ -57,12 +54,18 @@ struct Reader {
     anchors: BTreeMap<usize, Node>,
     nodes: usize,
     copied: usize,
+    has_begun: bool,
     root: Option<Node>,
 }
 
 impl Reader {
     fn take(&mut self, event: Event<'_>) -> Result<(), String> {
         match event {
+            Event::DocumentStart(_) if self.has_begun => Err("there is more than one document".to_owned()),
+            Event::DocumentStart(_) => {
+                self.has_begun = true;
+                Ok(())
+            }
             Event::Scalar(text, style, anchor, _) => self.scalar(text.into_owned(), style, anchor),
             Event::SequenceStart(anchor, _) => self.begin(Open::List(Vec::new(), anchor)),
             Event::MappingStart(anchor, _) => self.begin(Open::Table(Table::default(), anchor)),
@@ -72,7 +75,8 @@ impl Reader {
                 None => Ok(()),
             },
             Event::Alias(anchor) => {
-                let node = self.anchors.get(&anchor).ok_or("an alias inside of what it stands for")?;
+                let node =
+                    self.anchors.get(&anchor).ok_or("an alias inside of what it stands for, or of a name")?;
                 self.nodes = self.nodes.saturating_add(node.size());
                 let node = copy(node, &mut self.copied)?;
                 self.count(0)?;

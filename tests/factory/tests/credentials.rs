@@ -238,6 +238,16 @@ fn a_file_that_cannot_be_read_says_where_and_why_and_quotes_nothing_of_it() {
     let cases = [
         (CredentialStore::from_yaml("exchanges:\n  mexc: {api_key: hunter2hunter2\n"), "the text:"),
         (CredentialStore::from_yaml("exchanges: @hunter2hunter2"), "the text:1:12: the YAML cannot be read"),
+        (
+            CredentialStore::from_yaml("a: 1\n---\nb: hunter2hunter2"),
+            "the text:2:1: the YAML cannot be read: there is more than one document",
+        ),
+        (CredentialStore::from_yaml("? [hunter2]\n: 1"), "a name has to be a text"),
+        (
+            CredentialStore::from_yaml("&a hunter2: 1\nb: *a"),
+            "an alias inside of what it stands for, or of a name",
+        ),
+        (CredentialStore::from_yaml("a: *hunter2"), "the YAML cannot be read"),
         (CredentialStore::from_yaml("a: 1\na: hunter2hunter2"), "a name is written twice in one table"),
         (
             CredentialStore::from_yaml("exchanges: { mexc: hunter2hunter2 }"),
