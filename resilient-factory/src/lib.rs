@@ -12,7 +12,7 @@ mod boxed;
 #[cfg(feature = "credentials")]
 pub mod credentials;
 mod factory;
-pub mod failover;
+mod failover;
 #[cfg(feature = "serializers")]
 pub mod serializers;
 pub mod startup;
@@ -21,4 +21,7 @@ pub use boxed::{BoxError, BoxFuture};
 pub use factory::{
     Asked, BadRequest, Factory, FactoryBuilder, FactoryError, FactoryHealth, FactoryState, FactoryStatistics,
     HealthRules, Plugin, Registrations,
+};
+pub use failover::{
+    FactoryStatus, Failover, FailoverBuilder, FailoverError, FailoverGuard, Made, RegistryStatus, Selection,
 };

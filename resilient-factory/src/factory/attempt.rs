@@ -59,14 +59,14 @@ impl Classify for Failure {
 
 /// Code of the user's that panicked, with what it said.
 #[derive(Debug)]
-pub(super) struct Panicked {
+pub(crate) struct Panicked {
     /// `the constructor`
     who: &'static str,
     said: String,
 }
 
 impl Panicked {
-    pub(super) fn new(who: &'static str, payload: Box<dyn std::any::Any + Send>) -> Self {
+    pub(crate) fn new(who: &'static str, payload: Box<dyn std::any::Any + Send>) -> Self {
         let said = payload.downcast_ref::<&str>().map(ToString::to_string);
         let said = said.or_else(|| payload.downcast_ref::<String>().cloned());
         // What was thrown may panic when it is dropped.

@@ -105,6 +105,12 @@ impl FactoryError {
         self.class() == Class::Caller
     }
 
+    /// Whether a deadline has passed, so that there is no time to ask anybody else.
+    pub(crate) fn is_out_of_time(&self) -> bool {
+        matches!(self, Self::Refused { source, .. }
+            if matches!(**source, ResilienceError::DeadlineExceeded { limit: None, .. }))
+    }
+
     /// How many attempts were made: 0 where none was.
     pub fn attempts(&self) -> u32 {
         match self {
@@ -202,7 +208,7 @@ impl Classify for FactoryError {
 }
 
 /// What somebody asked for: its beginning, without what could forge a line of a log.
-struct Name<'a>(&'a str);
+pub(crate) struct Name<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Name<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -259,6 +259,15 @@ impl Health {
         self.probes += 1;
     }
 
+    /// As [`probe`](Self::probe), unless somebody does already; whether it was done.
+    pub(super) fn probe_alone(&mut self) -> bool {
+        let alone = self.probes == 0;
+        if alone {
+            self.probe();
+        }
+        alone
+    }
+
     /// The try has ended; what it built was told of by itself.
     pub(super) fn probed(&mut self, now: Duration, probe: Probe) {
         self.probes -= 1;
@@ -432,9 +441,10 @@ mod tests {
         health.probe();
         health.probed(s(2), Probe::Abandoned);
         assert_eq!(health.state(s(2)), Recovering, "another still tries");
+        assert!(!health.probe_alone());
         health.probed(s(2), Probe::Abandoned);
         assert_eq!((health.state(s(2)), health.errors(s(2))), (Failed, 5), "nobody knows more than before");
-        health.probe();
+        assert!(health.probe_alone());
         health.probed(s(3), Probe::Worked);
         assert_eq!((health.state(s(3)), health.errors(s(3))), (Healthy, 0));
         health.probe();

@@ -13,6 +13,7 @@ mod kept;
 mod key;
 pub(crate) mod linked;
 mod plugin;
+mod recovery;
 mod registering;
 mod table;
 mod told;
@@ -26,9 +27,11 @@ use std::sync::atomic::Ordering;
 use resilient_runtime::{Class, Classify as _};
 
 pub use asked::Asked;
+pub(crate) use attempt::Panicked;
 pub use bad_request::BadRequest;
 pub use builder::FactoryBuilder;
 pub use error::FactoryError;
+pub(crate) use error::Name;
 pub use health::{FactoryHealth, FactoryState, HealthRules};
 pub use plugin::{Plugin, Registrations};
 pub use told::FactoryStatistics;
@@ -115,6 +118,12 @@ pub struct Factory<C: ?Sized, X = (), O = ()> {
 impl<C: ?Sized, X, O> Clone for Factory<C, X, O> {
     fn clone(&self) -> Self {
         Self { inner: Arc::clone(&self.inner) }
+    }
+}
+
+impl<C: ?Sized, X, O> Factory<C, X, O> {
+    pub(crate) fn shared_id(&self) -> Arc<str> {
+        Arc::clone(&self.inner.id)
     }
 }
 
@@ -309,38 +318,5 @@ where
     /// Its counts, as of now. What is done to the copy changes nothing.
     pub fn statistics(&self) -> FactoryStatistics {
         self.inner.told.statistics(self.inner.table.kept.len())
-    }
-
-    /// Clears the cache and tries whether the factory is well again, with `name` as the probe; while that lasts it is
-    /// [`Recovering`](FactoryState::Recovering). A component that is made heals it, whatever it was. A failure makes it
-    /// failed, with a `last_error` that begins with `Recovery failed:`.
-    ///
-    /// The probe is a [`create`](Self::create): what it makes is kept. A bad request and a future that is dropped leave the
-    /// health as it was.
-    ///
-    /// # Errors
-    ///
-    /// As [`create`](Self::create); for an unknown name nothing is cleared.
-    pub async fn clear_cache_and_recover(&self, name: &str, options: &O) -> Result<Arc<C>, FactoryError> {
-        let _known = self.inner.constructor(name)?;
-        let probing = self.inner.told.probe();
-        self.clear_cache();
-        let made = self.create(name, options).await;
-        probing.ended(&made);
-        made
-    }
-
-    /// As [`clear_cache_and_recover`](Self::clear_cache_and_recover), on this thread.
-    ///
-    /// # Errors
-    ///
-    /// As [`create_blocking`](Self::create_blocking); for an unknown name nothing is cleared.
-    pub fn clear_cache_and_recover_blocking(&self, name: &str, options: &O) -> Result<Arc<C>, FactoryError> {
-        let _known = self.inner.constructor(name)?;
-        let probing = self.inner.told.probe();
-        self.clear_cache();
-        let made = self.create_blocking(name, options);
-        probing.ended(&made);
-        made
     }
 }

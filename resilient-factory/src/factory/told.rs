@@ -76,6 +76,11 @@ impl Told {
         }
     }
 
+    pub(super) fn state(&self) -> FactoryState {
+        let now = self.here.now();
+        self.remembered().health.state(now)
+    }
+
     pub(super) fn statistics(&self, cached: usize) -> FactoryStatistics {
         let health = self.health();
         FactoryStatistics {
@@ -122,6 +127,11 @@ impl Told {
         } else {
             tracing::info!(target: "resilient", factory, before, after, "factory '{factory}' is {after}");
         }
+    }
+
+    /// As [`probe`](Self::probe), unless somebody tries that already.
+    pub(super) fn probe_alone(&self) -> Option<Probing<'_>> {
+        self.remembered().health.probe_alone().then(|| Probing { told: self, has_ended: false })
     }
 
     /// Somebody tries to make it recover, until what is returned has ended.
