@@ -1,7 +1,9 @@
 //! Customers: a bounded number of requests a second, and a line every five seconds of how they fared.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::fmt;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,9 +12,11 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use crate::said::say;
 use crate::upstream::Upstream;
 
 /// How many requests may be under way at once.
@@ -25,6 +29,7 @@ type Customer = Client<HttpConnector, Full<axum::body::Bytes>>;
 pub(crate) struct Load {
     customers: JoinHandle<()>,
     total: Arc<Mutex<Fared>>,
+    unheard: Option<oneshot::Receiver<io::Error>>,
 }
 
 /// How requests fared.
@@ -71,8 +76,18 @@ impl fmt::Display for Fared {
 impl Load {
     pub(crate) fn start(shop: &str, rate: u32, upstream: Upstream) -> Self {
         let total = Arc::new(Mutex::new(Fared::default()));
-        let customers = tokio::spawn(come(shop.to_owned(), rate, upstream, Arc::clone(&total)));
-        Self { customers, total }
+        let (tell, unheard) = oneshot::channel();
+        let (shop, fared) = (shop.to_owned(), Arc::clone(&total));
+        let customers = tokio::spawn(async move {
+            let Err(why) = come(shop, rate, upstream, fared).await;
+            let _ = tell.send(why);
+        });
+        Self { customers, total, unheard: Some(unheard) }
+    }
+
+    /// Tells when nobody reads its lines any more.
+    pub(crate) fn unheard(&mut self) -> Option<oneshot::Receiver<io::Error>> {
+        self.unheard.take()
     }
 
     /// Sends no more, and says how all of them fared.
@@ -87,7 +102,13 @@ fn lock(fared: &Mutex<Fared>) -> std::sync::MutexGuard<'_, Fared> {
     fared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn come(shop: String, rate: u32, upstream: Upstream, total: Arc<Mutex<Fared>>) {
+/// For as long as somebody reads the lines.
+async fn come(
+    shop: String,
+    rate: u32,
+    upstream: Upstream,
+    total: Arc<Mutex<Fared>>,
+) -> io::Result<Infallible> {
     let customer: Customer = Client::builder(TokioExecutor::new()).build_http();
     let recent = Arc::new(Mutex::new(Fared::default()));
     let mut tick = interval(Duration::from_secs(1) / rate);
@@ -107,7 +128,8 @@ async fn come(shop: String, rate: u32, upstream: Upstream, total: Arc<Mutex<Fare
             _ = report.tick() => {
                 let asked = upstream.requests();
                 let health = resilient::resilience_health().overall_health;
-                println!("{}  upstream {} asked {}; {health}", lock(&recent), upstream.fault(), asked - asked_before);
+                let asked_since = asked - asked_before;
+                say(format_args!("{}  upstream {} asked {asked_since}; {health}", lock(&recent), upstream.fault()))?;
                 asked_before = asked;
                 lock(&total).append(&mut lock(&recent));
             }

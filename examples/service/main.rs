@@ -7,9 +7,11 @@
 #![allow(clippy::disallowed_methods, reason = "clock and environment are the application's own")]
 
 mod load;
+mod said;
 mod shop;
 mod upstream;
 
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -20,6 +22,7 @@ use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
 use load::Load;
+use said::say;
 use shop::Shop;
 use upstream::Upstream;
 
@@ -66,10 +69,17 @@ impl Options {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let Some(options) = Options::parse()? else {
-        println!("{HELP}");
-        return Ok(());
+    let unheard = |error: &anyhow::Error| {
+        error.downcast_ref().is_some_and(|error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe)
     };
+    match serve().await {
+        Err(error) if unheard(&error) => Ok(()),
+        ended => ended,
+    }
+}
+
+async fn serve() -> anyhow::Result<()> {
+    let Some(options) = Options::parse()? else { return Ok(say(HELP)?) };
     // Quiet, since its own lines say how it fares; `RUST_LOG=resilient=info` shows every retry and transition.
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error,resilient=off"));
     tracing_subscriber::fmt().with_env_filter(filter).with_target(false).init();
@@ -93,24 +103,30 @@ async fn main() -> anyhow::Result<()> {
         .merge(ResilienceRouter::builder().token(&options.token)?.build());
     let serving = axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>());
 
-    println!("the shop       {here}/prices/7");
-    println!("its dashboard  {here}/resilience/   (token for actions: {})", options.token);
-    println!("health         {here}/health");
-    println!("metrics        {here}/metrics");
-    println!("break it       curl -X POST {here}/fault/down   (or slow, cut, flaky, none)");
-    println!("depends on     {}", shop.depends_on());
-    println!();
+    say(format_args!("the shop       {here}/prices/7"))?;
+    say(format_args!("its dashboard  {here}/resilience/   (token for actions: {})", options.token))?;
+    say(format_args!("health         {here}/health"))?;
+    say(format_args!("metrics        {here}/metrics"))?;
+    say(format_args!("break it       curl -X POST {here}/fault/down   (or slow, cut, flaky, none)"))?;
+    say(format_args!("depends on     {}\n", shop.depends_on()))?;
 
-    let load = (options.load > 0).then(|| Load::start(&here, options.load, upstream.clone()));
+    let mut load = (options.load > 0).then(|| Load::start(&here, options.load, upstream.clone()));
+    let unheard = load.as_mut().and_then(Load::unheard);
     let ended = async move {
-        match options.ends_after {
-            Some(span) => tokio::time::sleep(span).await,
-            None => tokio::signal::ctrl_c().await.unwrap_or_default(),
+        let ended = async {
+            match options.ends_after {
+                Some(span) => tokio::time::sleep(span).await,
+                None => tokio::signal::ctrl_c().await.unwrap_or_default(),
+            }
+        };
+        match unheard {
+            Some(unheard) => tokio::select! { () = ended => {}, _ = unheard => {} },
+            None => ended.await,
         }
     };
     serving.with_graceful_shutdown(ended).await?;
     if let Some(load) = load {
-        println!("{}", load.stop().await);
+        say(load.stop().await)?;
     }
     Ok(())
 }

@@ -65,6 +65,19 @@ impl Service {
         (of("success") + of("failure"), of("failure"))
     }
 
+    /// Of the calls of the upstream that were refused, as its client measures them: how many, and how many of them took so
+    /// many seconds at most, by those.
+    fn refused(&self) -> (u64, Vec<(f64, u64)>) {
+        let metrics = self.ask("GET", "/metrics");
+        let series = "resilient_call_duration_seconds_bucket{operation=\"prices\",outcome=\"refused\",le=\"";
+        let buckets = metrics.lines().filter_map(|line| line.strip_prefix(series)?.split_once("\"} "));
+        let mut within: Vec<(f64, u64)> = buckets
+            .map(|(at_most, count)| (at_most.replace('+', "").parse().unwrap(), count.parse().unwrap()))
+            .collect();
+        let (_, all) = within.pop().expect("some calls were refused");
+        (all, within)
+    }
+
     /// In kilobytes.
     fn memory(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
@@ -138,6 +151,7 @@ fn a_storm_through_an_outage_is_answered_leaves_the_upstream_alone_and_holds_no_
     service.ask("POST", "/fault/down");
     let during = service.storm(10);
     let (asked_then, failed) = service.asked();
+    let (refused, within) = service.refused();
     service.ask("POST", "/fault/none");
     let mended = Instant::now();
     while !service.ask("GET", "/prices/7").contains("\"upstream\"") {
@@ -147,8 +161,12 @@ fn a_storm_through_an_outage_is_answered_leaves_the_upstream_alone_and_holds_no_
     let recovered = mended.elapsed();
     let after = service.storm(5);
     let grown = service.memory().saturating_sub(memory);
+    // Nobody was refused before the outage.
+    let nearly_all =
+        within.iter().find(|(_, count)| count * 100 >= refused * 99).map(|(at_most, _)| at_most * 1e3);
     println!(
         "before: {before:?}\nduring: {during:?}\nafter: {after:?}\nthe upstream was asked {} times in the outage; \
+         {refused} calls of it were refused, 99 of 100 within {nearly_all:?} ms ({within:?}); \
          recovered after {recovered:?}; memory grew by {grown} kB of {memory}",
         asked_then - asked
     );
@@ -157,7 +175,9 @@ fn a_storm_through_an_outage_is_answered_leaves_the_upstream_alone_and_holds_no_
     // Those under way when it broke, and in ten seconds a probe or two every two seconds.
     assert!(failed <= 3 * AT_ONCE, "the upstream got {failed} requests");
     assert!(asked_then - asked <= 3 * AT_ONCE + failed, "the upstream got {} requests", asked_then - asked);
-    // On an idle machine and a release build it is 5 ms, with the look into the database.
+    assert!(refused * 2 > during.requests, "{refused} of {} were refused", during.requests);
+    assert!(nearly_all.is_some_and(|it| it <= 5.0), "99 of 100 refused calls within {nearly_all:?} ms");
+    // Whole requests: HTTP, and the look into the database for what was the price last.
     assert!(during.p99 < Duration::from_millis(500), "{:?}", during.p99);
     assert!(grown < 16 * 1024, "{grown} kB more than {memory}");
     assert!(service.asked().0 > asked_then + 1, "the upstream serves again");
