@@ -2,6 +2,7 @@
 #![allow(clippy::missing_panics_doc, reason = "what does not work here is a failed test")]
 
 pub mod certified;
+pub mod fake_node;
 pub mod mariadb;
 pub mod moto;
 pub mod postgres;
@@ -13,6 +14,7 @@ pub mod upstream;
 pub mod waiting;
 
 pub use certified::Certified;
+pub use fake_node::FakeNode;
 pub use printed::printed;
 pub use process::{Place, Process, Recipe};
 pub use proxy::{Fault, Proxy};

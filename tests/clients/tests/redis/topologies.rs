@@ -3,7 +3,7 @@
 use resilient::redis::cmd;
 use resilient::{RedisClient, RedisError};
 use resilient_clients_tests::redis::{cluster, cluster_node, redis, sentinel, told};
-use resilient_clients_tests::{Fault, Process, Proxy, until_async};
+use resilient_clients_tests::{FakeNode, Fault, Process, Proxy, until_async};
 use tokio::time::sleep;
 
 use crate::support::{LIMIT, scoped, until_back};
@@ -130,4 +130,27 @@ async fn a_cluster_is_not_sent_an_increment_again_either() {
         assert_eq!(told(node.address(), &["GET", "counter"]), "2");
     })
     .await;
+}
+
+#[tokio::test]
+async fn what_a_cluster_cannot_now_is_tried_again_by_attempts_and_by_nothing_below_them() {
+    for answer in ["-TRYAGAIN later", "-CLUSTERDOWN The cluster is down", "-LOADING its data", ""] {
+        for attempts in [1, 3] {
+            scoped(async {
+                let node = FakeNode::start(answer).await;
+                let client = RedisClient::builder()
+                    .url(format!("redis-cluster://{}", node.address()))
+                    .max_attempts(attempts)
+                    .layers(|layers| layers.base_delay("1ms").jitter(false).failure_threshold(100))
+                    .fallback(false)
+                    .build()
+                    .unwrap();
+                let error = client.get::<i64>("key").await.unwrap_err();
+                let known = matches!(error, RedisError::Unable(_) | RedisError::Unreachable(_));
+                assert!(known, "{answer:?}: {error:?}");
+                assert_eq!(node.asked(), attempts, "{answer:?}");
+            })
+            .await;
+        }
+    }
 }
