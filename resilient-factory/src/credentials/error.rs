@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// Nobody reads more mistakes at once.
+const MOST: usize = 100;
+
 /// One setting that cannot be used.
 ///
 /// `Display` is [`message`](Self::message). It names settings and variables, never what they hold.
@@ -34,7 +37,7 @@ impl ConfigurationError {
     }
 }
 
-/// Every setting that cannot be used, all of them at once; there is at least one.
+/// Every setting that cannot be used, all of them (the first hundred) at once; there is at least one.
 ///
 /// `Display` and `Debug` give one message as it is, and of several their number and a line for each. A factory's constructor
 /// that returns it made no attempt that failed: it is the caller's mistake, as a [`BadRequest`](crate::BadRequest) is, told
@@ -43,16 +46,18 @@ impl ConfigurationError {
 pub struct ConfigurationErrors(Vec<ConfigurationError>);
 
 impl ConfigurationErrors {
-    pub(super) fn check(mut errors: Vec<ConfigurationError>) -> Result<(), Self> {
-        let mut seen: Vec<ConfigurationError> = Vec::with_capacity(errors.len());
-        errors.retain(|error| {
-            let new = !seen.contains(error);
-            if new {
-                seen.push(error.clone());
+    pub(super) fn check(errors: Vec<ConfigurationError>) -> Result<(), Self> {
+        let mut kept: Vec<ConfigurationError> = Vec::new();
+        for error in errors {
+            if kept.len() == MOST {
+                kept.push(ConfigurationError::general("there is more that is wrong"));
+                break;
             }
-            new
-        });
-        if errors.is_empty() { Ok(()) } else { Err(Self(errors)) }
+            if !kept.contains(&error) {
+                kept.push(error);
+            }
+        }
+        if kept.is_empty() { Ok(()) } else { Err(Self(kept)) }
     }
 
     /// What is wrong, in the order it is written.

@@ -234,6 +234,16 @@ rate_limiting: { mexc_requests_per_second: 0 }
 }
 
 #[test]
+fn of_very_many_mistakes_a_hundred_are_told() {
+    let sections: String =
+        (0..2_000).map(|at| ["  n", &at.to_string(), ": { api_key: short }\n"].concat()).collect();
+    let errors =
+        inside(&[], || CredentialStore::from_yaml(&["exchanges:\n", &sections].concat())).unwrap_err();
+    assert_eq!(errors.errors().len(), 101);
+    assert_eq!(errors.errors()[100].to_string(), "there is more that is wrong");
+}
+
+#[test]
 fn a_file_that_cannot_be_read_says_where_and_why_and_quotes_nothing_of_it() {
     let cases = [
         (CredentialStore::from_yaml("exchanges:\n  mexc: {api_key: hunter2hunter2\n"), "the text:"),
@@ -680,6 +690,27 @@ proptest! {
         let variables = [("VAR", value.as_str())];
         prop_assert_eq!(substituted("${VAR}", &variables), Some(value.clone()));
         prop_assert_eq!(substituted("<${VAR:x}>${NONE:y}", &variables), Some(format!("<{value}>y")));
+    }
+
+    #[test]
+    fn x15_no_error_about_a_text_that_was_damaged_anywhere_quotes_a_secret_of_it(
+        at in 0..200usize,
+        cut in 0..8usize,
+        put in "[\"'{}\\[\\]:$#&*!|>%@` \n,=-]{0,3}",
+    ) {
+        const YAML: &str = "exchanges:\n  mexc: { api_key: HUNTERkey123456, secret_key: \"HUNTERsecret123456 ${NONE}\" }\n  okx:\n    api_key: HUNTERkey123456\n    secret_key: 'HUNTERsecret123456'\n    base_url: x\n";
+        const TOML: &str = "[exchanges.mexc]\napi_key = \"HUNTERkey123456\"\nsecret_key = 'HUNTERsecret123456 ${NONE}'\n[exchanges.okx]\napi_key = \"\"\"HUNTERkey123456\"\"\"\nsecret_key = \"HUNTERsecret123456\"\n";
+        for (text, is_yaml) in [(YAML, true), (TOML, false)] {
+            let at = at.min(text.len());
+            let damaged = [&text[..at], put.as_str(), &text[(at + cut).min(text.len())..]].concat();
+            let read = if is_yaml { CredentialStore::from_yaml } else { CredentialStore::from_toml };
+            let mut said = String::new();
+            let log = heard(|| match inside(&[], || read(&damaged)) {
+                Ok(store) => said = format!("{store:?} {:?} {:?}", store.warnings(), store.safe_summary()),
+                Err(errors) => said = format!("{errors} {errors:?}"),
+            });
+            prop_assert!(!said.contains("HUNTER") && !log.contains("HUNTER"), "{}\n{}\n{}", damaged, said, log);
+        }
     }
 
     #[test]
