@@ -63,7 +63,7 @@ async fn main() -> anyhow::Result<()> {
     let (opened, closed) =
         sockets.iter().fold((0, 0), |(all, well), (opened, closed)| (all + opened, well + closed));
     progress.note(format!("{opened} WebSockets were opened, and {closed} of them closed with a goodbye"));
-    assert!(opened == closed && opened == 5, "{sockets:?}");
+    assert!(opened == closed && opened >= 5, "{sockets:?}");
     Ok(())
 }
 

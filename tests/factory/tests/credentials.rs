@@ -159,6 +159,34 @@ fn a_variable_spells_what_is_no_letter_and_no_digit_as_an_underscore() {
 }
 
 #[test]
+fn the_environment_of_the_process_comes_before_the_dotenv_of_its_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let dotenv = "MEXC_API_KEY=key-of-the-dotenv\nMEXC_SECRET_KEY=secret-of-the-dotenv\n\
+                  OKX_API_KEY=key-of-the-dotenv\nOKX_SECRET_KEY='secret of: the \"dotenv\"'\n";
+    std::fs::write(folder.path().join(".env"), dotenv).unwrap();
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "in_a_folder_with_a_dotenv", "--ignored"])
+        .current_dir(folder.path())
+        .envs([("MEXC_API_KEY", "key-of-the-shell"), ("MEXC_SECRET_KEY", "secret-of-the-shell")])
+        .env_remove("OKX_API_KEY")
+        .env_remove("OKX_SECRET_KEY")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&child.stdout);
+    assert!(child.status.success() && said.contains("1 passed"), "{said}");
+}
+
+#[test]
+#[ignore = "the one above runs it, in a process of its own"]
+fn in_a_folder_with_a_dotenv() {
+    let store = CredentialStore::from_yaml("exchanges: { it: { setting: \"${OKX_SECRET_KEY}\" } }").unwrap();
+    assert_eq!(store.exchange_config("it").setting("setting"), Some("secret of: the \"dotenv\""));
+    assert_eq!(keys(&store.credentials("mexc").unwrap()), ("key-of-the-shell", "secret-of-the-shell"));
+    let refused = store.credentials("okx").unwrap_err();
+    assert_eq!(refused.to_string(), "OKX_SECRET_KEY contains invalid whitespace characters");
+}
+
+#[test]
 fn a_variable_that_changes_is_seen_after_a_reload() {
     let scope = Scope::new();
     let _inside = scope.enter();
