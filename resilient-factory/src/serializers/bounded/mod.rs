@@ -12,14 +12,14 @@ use super::{Format, Limits, SerializationError, SerializationErrorKind};
 /// What a sequence may hold besides elements of a byte: those that take none, such as `()` in `binary`.
 const WITHOUT_BYTES: usize = 1 << 16;
 
-/// How deep one reading or writing is, and what it may still promise.
+/// What one reading or writing may still promise, and the limit that ended it.
 #[derive(Debug)]
 pub(super) struct Gauge {
     max_depth: usize,
-    depth_left: Cell<usize>,
     /// Elements to reserve space for. An honest input never asks for more than it has bytes, however it is nested;
     /// each of a hostile one's prefixes claims the whole again.
     reserve_left: Cell<usize>,
+    /// How often a sequence or map may still be asked for its next element.
     elements_left: Cell<usize>,
     exceeded: Cell<Option<Exceeded>>,
 }
@@ -34,9 +34,9 @@ impl Gauge {
     pub(super) fn for_reading(limits: Limits, bytes: usize) -> Self {
         Self {
             max_depth: limits.max_depth(),
-            depth_left: Cell::new(limits.max_depth()),
             reserve_left: Cell::new(bytes),
-            elements_left: Cell::new(bytes.saturating_add(WITHOUT_BYTES)),
+            // Each has a byte, and so has each sequence, which is asked once more when it has ended.
+            elements_left: Cell::new(bytes.saturating_mul(2).saturating_add(WITHOUT_BYTES)),
             exceeded: Cell::new(None),
         }
     }
@@ -60,34 +60,49 @@ impl Gauge {
         self.exceeded.get()
     }
 
-    fn enter<E>(&self, error: impl FnOnce(&'static str) -> E) -> Result<(), E> {
-        if let Some(left) = self.depth_left.get().checked_sub(1) {
-            self.depth_left.set(left);
-            Ok(())
-        } else {
-            self.exceeded.set(Some(Exceeded::Depth(self.max_depth)));
-            Err(error("nested too deep"))
-        }
-    }
-
-    fn leave(&self) {
-        self.depth_left.set(self.depth_left.get() + 1);
-    }
-
+    #[inline]
     fn element<E>(&self, error: impl FnOnce(&'static str) -> E) -> Result<(), E> {
-        if let Some(left) = self.elements_left.get().checked_sub(1) {
-            self.elements_left.set(left);
-            Ok(())
-        } else {
-            self.exceeded.set(Some(Exceeded::Elements));
-            Err(error("too many elements"))
+        let left = self.elements_left.get();
+        if left == 0 {
+            return Err(self.ended(Exceeded::Elements, error));
         }
+        self.elements_left.set(left - 1);
+        Ok(())
     }
 
+    #[inline]
     fn reserve(&self, claimed: usize) -> usize {
-        let granted = claimed.min(self.reserve_left.get());
-        self.reserve_left.set(self.reserve_left.get() - granted);
+        let left = self.reserve_left.get();
+        let granted = claimed.min(left);
+        self.reserve_left.set(left - granted);
         granted
+    }
+
+    #[cold]
+    fn ended<E>(&self, by: Exceeded, error: impl FnOnce(&'static str) -> E) -> E {
+        self.exceeded.set(Some(by));
+        error("beyond a limit")
+    }
+}
+
+/// Where in the nesting a reader or writer is: the gauge of all of them, and how many levels may still be inside.
+#[derive(Clone, Copy, Debug)]
+struct Level<'g> {
+    gauge: &'g Gauge,
+    left: usize,
+}
+
+impl<'g> Level<'g> {
+    fn outermost(gauge: &'g Gauge) -> Self {
+        Self { gauge, left: gauge.max_depth }
+    }
+
+    #[inline]
+    fn inside<E>(self, error: impl FnOnce(&'static str) -> E) -> Result<Self, E> {
+        if self.left == 0 {
+            return Err(self.gauge.ended(Exceeded::Depth(self.gauge.max_depth), error));
+        }
+        Ok(Self { left: self.left - 1, ..self })
     }
 }
 

@@ -6,18 +6,18 @@ use serde::de::{
     Visitor,
 };
 
-use super::Gauge;
+use super::{Gauge, Level};
 
-/// The deserializer, visitor, access or seed `inner`, under a gauge.
+/// The deserializer, access or seed `inner`, at a level.
 #[derive(Debug)]
 pub(in crate::serializers) struct Bounded<'g, I> {
     inner: I,
-    gauge: &'g Gauge,
+    level: Level<'g>,
 }
 
 impl<'g, I> Bounded<'g, I> {
     pub(in crate::serializers) fn new(inner: I, gauge: &'g Gauge) -> Self {
-        Self { inner, gauge }
+        Self { inner, level: Level::outermost(gauge) }
     }
 }
 
@@ -28,19 +28,18 @@ impl<'de, D: Deserializer<'de>> Bounded<'_, D> {
     }
 }
 
-/// A visitor whose sequences have a length that the data claims.
-struct Visiting<'g, V> {
+/// A visitor. `COUNTED`: its sequences are as long as the data claims. Those of a tuple or a struct are not: the type says
+/// how many they are, and any number of them may take no byte.
+struct Visiting<'g, V, const COUNTED: bool> {
     visitor: V,
-    gauge: &'g Gauge,
-    /// Not those of a tuple or a struct: the type says how many they are, and any number of them may take no byte.
-    counted: bool,
+    level: Level<'g>,
 }
 
 macro_rules! through {
-    ($($deserialize:ident)*) => {$(
+    ($counted:literal: $($deserialize:ident($($argument:ident: $type:ty),*))*) => {$(
         #[inline]
-        fn $deserialize<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-            self.inner.$deserialize(Visiting { visitor, gauge: self.gauge, counted: true })
+        fn $deserialize<V: Visitor<'de>>(self, $($argument: $type,)* visitor: V) -> Result<V::Value, D::Error> {
+            self.inner.$deserialize($($argument,)* Visiting::<V, $counted> { visitor, level: self.level })
         }
     )*};
 }
@@ -48,69 +47,21 @@ macro_rules! through {
 impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
     type Error = D::Error;
 
-    through! {
-        deserialize_any deserialize_bool deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64
-        deserialize_i128 deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128
-        deserialize_f32 deserialize_f64 deserialize_char deserialize_str deserialize_string deserialize_bytes
-        deserialize_byte_buf deserialize_option deserialize_unit deserialize_seq deserialize_map
-        deserialize_identifier deserialize_ignored_any
+    through! { true:
+        deserialize_any() deserialize_seq() deserialize_map() deserialize_identifier() deserialize_ignored_any()
+        deserialize_str() deserialize_string() deserialize_bytes() deserialize_byte_buf() deserialize_option()
     }
 
-    #[inline]
-    fn deserialize_unit_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_unit_struct(name, Visiting { visitor, gauge: self.gauge, counted: false })
-    }
-
-    #[inline]
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_newtype_struct(name, Visiting { visitor, gauge: self.gauge, counted: false })
-    }
-
-    #[inline]
-    fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_tuple(len, Visiting { visitor, gauge: self.gauge, counted: false })
-    }
-
-    #[inline]
-    fn deserialize_tuple_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        len: usize,
-        visitor: V,
-    ) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_tuple_struct(
-            name,
-            len,
-            Visiting { visitor, gauge: self.gauge, counted: false },
-        )
-    }
-
-    #[inline]
-    fn deserialize_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_struct(name, fields, Visiting { visitor, gauge: self.gauge, counted: false })
-    }
-
-    #[inline]
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        variants: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_enum(name, variants, Visiting { visitor, gauge: self.gauge, counted: false })
+    through! { false:
+        deserialize_bool() deserialize_i8() deserialize_i16() deserialize_i32() deserialize_i64()
+        deserialize_i128() deserialize_u8() deserialize_u16() deserialize_u32() deserialize_u64()
+        deserialize_u128() deserialize_f32() deserialize_f64() deserialize_char() deserialize_unit()
+        deserialize_unit_struct(name: &'static str)
+        deserialize_newtype_struct(name: &'static str)
+        deserialize_tuple(len: usize)
+        deserialize_tuple_struct(name: &'static str, len: usize)
+        deserialize_struct(name: &'static str, fields: &'static [&'static str])
+        deserialize_enum(name: &'static str, variants: &'static [&'static str])
     }
 
     #[inline]
@@ -128,7 +79,7 @@ macro_rules! visit {
     )*};
 }
 
-impl<'de, V: Visitor<'de>> Visitor<'de> for Visiting<'_, V> {
+impl<'de, V: Visitor<'de>, const COUNTED: bool> Visitor<'de> for Visiting<'_, V, COUNTED> {
     type Value = V::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -154,96 +105,79 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Visiting<'_, V> {
 
     #[inline]
     fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
-        self.gauge.enter(D::Error::custom)?;
-        let value = self.visitor.visit_some(Bounded { inner, gauge: self.gauge });
-        self.gauge.leave();
-        value
+        let level = self.level.inside(D::Error::custom)?;
+        self.visitor.visit_some(Bounded { inner, level })
     }
 
     #[inline]
     fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
-        self.gauge.enter(D::Error::custom)?;
-        let value = self.visitor.visit_newtype_struct(Bounded { inner, gauge: self.gauge });
-        self.gauge.leave();
-        value
+        let level = self.level.inside(D::Error::custom)?;
+        self.visitor.visit_newtype_struct(Bounded { inner, level })
     }
 
     #[inline]
     fn visit_seq<A: SeqAccess<'de>>(self, access: A) -> Result<V::Value, A::Error> {
-        self.gauge.enter(A::Error::custom)?;
-        let gauge = self.gauge;
-        let value = self.visitor.visit_seq(Elements { access, gauge, counted: self.counted });
-        gauge.leave();
-        value
+        let level = self.level.inside(A::Error::custom)?;
+        self.visitor.visit_seq(Elements::<A, COUNTED> { access, level })
     }
 
     #[inline]
     fn visit_map<A: MapAccess<'de>>(self, access: A) -> Result<V::Value, A::Error> {
-        self.gauge.enter(A::Error::custom)?;
-        let gauge = self.gauge;
-        let value = self.visitor.visit_map(Elements { access, gauge, counted: self.counted });
-        gauge.leave();
-        value
+        let level = self.level.inside(A::Error::custom)?;
+        self.visitor.visit_map(Elements::<A, COUNTED> { access, level })
     }
 
     #[inline]
     fn visit_enum<A: EnumAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
-        self.gauge.enter(A::Error::custom)?;
-        let value = self.visitor.visit_enum(Bounded { inner, gauge: self.gauge });
-        self.gauge.leave();
-        value
+        let level = self.level.inside(A::Error::custom)?;
+        self.visitor.visit_enum(Bounded { inner, level })
     }
 }
 
-struct Elements<'g, A> {
+struct Elements<'g, A, const COUNTED: bool> {
     access: A,
-    gauge: &'g Gauge,
-    counted: bool,
+    level: Level<'g>,
 }
 
-impl<A> Elements<'_, A> {
+impl<A, const COUNTED: bool> Elements<'_, A, COUNTED> {
     #[inline]
     fn count<E: Error>(&self) -> Result<(), E> {
-        if self.counted { self.gauge.element(E::custom) } else { Ok(()) }
+        if COUNTED { self.level.gauge.element(E::custom) } else { Ok(()) }
     }
 }
 
-impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Elements<'_, A> {
+impl<'de, A: SeqAccess<'de>, const COUNTED: bool> SeqAccess<'de> for Elements<'_, A, COUNTED> {
     type Error = A::Error;
 
     #[inline]
     fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
-        let element = self.access.next_element_seed(Bounded { inner: seed, gauge: self.gauge })?;
-        if element.is_some() {
-            self.count()?;
-        }
-        Ok(element)
+        self.count()?;
+        self.access.next_element_seed(Bounded { inner: seed, level: self.level })
     }
 
+    #[inline]
     fn size_hint(&self) -> Option<usize> {
-        self.access.size_hint().map(|claimed| self.gauge.reserve(claimed))
+        self.access.size_hint().map(|claimed| self.level.gauge.reserve(claimed))
     }
 }
 
-impl<'de, A: MapAccess<'de>> MapAccess<'de> for Elements<'_, A> {
+impl<'de, A: MapAccess<'de>, const COUNTED: bool> MapAccess<'de> for Elements<'_, A, COUNTED> {
     type Error = A::Error;
 
     #[inline]
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
-        let key = self.access.next_key_seed(Bounded { inner: seed, gauge: self.gauge })?;
-        if key.is_some() {
-            self.count()?;
-        }
-        Ok(key)
+        self.count()?;
+        self.access.next_key_seed(Bounded { inner: seed, level: self.level })
     }
 
     #[inline]
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
-        self.access.next_value_seed(Bounded { inner: seed, gauge: self.gauge })
+        self.access.next_value_seed(Bounded { inner: seed, level: self.level })
     }
 
+    #[inline]
     fn size_hint(&self) -> Option<usize> {
-        self.access.size_hint().map(|claimed| self.gauge.reserve(claimed))
+        self.access.size_hint().map(|claimed| self.level.gauge.reserve(claimed))
     }
 }
 
@@ -252,7 +186,7 @@ impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Bounded<'_, S> {
 
     #[inline]
     fn deserialize<D: Deserializer<'de>>(self, inner: D) -> Result<S::Value, D::Error> {
-        self.inner.deserialize(Bounded { inner, gauge: self.gauge })
+        self.inner.deserialize(Bounded { inner, level: self.level })
     }
 }
 
@@ -262,8 +196,8 @@ impl<'de, 'g, A: EnumAccess<'de>> EnumAccess<'de> for Bounded<'g, A> {
 
     #[inline]
     fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self::Variant), A::Error> {
-        let (value, inner) = self.inner.variant_seed(Bounded { inner: seed, gauge: self.gauge })?;
-        Ok((value, Bounded { inner, gauge: self.gauge }))
+        let (value, inner) = self.inner.variant_seed(Bounded { inner: seed, level: self.level })?;
+        Ok((value, Bounded { inner, level: self.level }))
     }
 }
 
@@ -277,12 +211,12 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Bounded<'_, A> {
 
     #[inline]
     fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, A::Error> {
-        self.inner.newtype_variant_seed(Bounded { inner: seed, gauge: self.gauge })
+        self.inner.newtype_variant_seed(Bounded { inner: seed, level: self.level })
     }
 
     #[inline]
     fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, A::Error> {
-        self.inner.tuple_variant(len, Visiting { visitor, gauge: self.gauge, counted: false })
+        self.inner.tuple_variant(len, Visiting::<V, false> { visitor, level: self.level })
     }
 
     #[inline]
@@ -291,6 +225,6 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Bounded<'_, A> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, A::Error> {
-        self.inner.struct_variant(fields, Visiting { visitor, gauge: self.gauge, counted: false })
+        self.inner.struct_variant(fields, Visiting::<V, false> { visitor, level: self.level })
     }
 }

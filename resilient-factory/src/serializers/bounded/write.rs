@@ -6,46 +6,47 @@ use serde::ser::{
     SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
 
-use super::Gauge;
+use super::{Gauge, Level};
 
 /// A value that is written under a gauge.
 #[derive(Debug)]
 pub(in crate::serializers) struct Counted<'g, 'v, T: ?Sized> {
     value: &'v T,
-    gauge: &'g Gauge,
+    level: Level<'g>,
 }
 
 impl<'g, 'v, T: ?Sized> Counted<'g, 'v, T> {
     pub(in crate::serializers) fn new(value: &'v T, gauge: &'g Gauge) -> Self {
-        Self { value, gauge }
+        Self { value, level: Level::outermost(gauge) }
     }
 }
 
 impl<T: Serialize + ?Sized> Serialize for Counted<'_, '_, T> {
     #[inline]
     fn serialize<S: Serializer>(&self, inner: S) -> Result<S::Ok, S::Error> {
-        self.value.serialize(Counting { inner, gauge: self.gauge })
+        self.value.serialize(Counting { inner, level: self.level })
     }
 }
 
-/// The serializer `inner`, or what it makes of a sequence or a map, under a gauge.
+/// The serializer `inner`, or what it makes of a sequence or a map, at a level.
 #[derive(Debug)]
 pub(in crate::serializers) struct Counting<'g, S> {
     inner: S,
-    gauge: &'g Gauge,
+    level: Level<'g>,
 }
 
 impl<'g, S> Counting<'g, S> {
     #[inline]
-    fn deeper<I, E: Error>(self, inside: impl FnOnce(S) -> Result<I, E>) -> Result<Counting<'g, I>, E> {
-        self.gauge.enter(E::custom)?;
-        Ok(Counting { inner: inside(self.inner)?, gauge: self.gauge })
-    }
-
-    #[inline]
-    fn end_with<O, E>(self, end: impl FnOnce(S) -> Result<O, E>) -> Result<O, E> {
-        self.gauge.leave();
-        end(self.inner)
+    fn deeper<I, E: Error>(
+        self,
+        levels: usize,
+        inside: impl FnOnce(S) -> Result<I, E>,
+    ) -> Result<Counting<'g, I>, E> {
+        let mut level = self.level;
+        for _ in 0..levels {
+            level = level.inside(E::custom)?;
+        }
+        Ok(Counting { inner: inside(self.inner)?, level })
     }
 }
 
@@ -83,10 +84,8 @@ impl<'g, S: Serializer> Serializer for Counting<'g, S> {
 
     #[inline]
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
-        self.gauge.enter(S::Error::custom)?;
-        let done = self.inner.serialize_some(&Counted { value, gauge: self.gauge });
-        self.gauge.leave();
-        done
+        let level = self.level.inside(S::Error::custom)?;
+        self.inner.serialize_some(&Counted { value, level })
     }
 
     #[inline]
@@ -106,10 +105,8 @@ impl<'g, S: Serializer> Serializer for Counting<'g, S> {
         index: u32,
         variant: &'static str,
     ) -> Result<S::Ok, S::Error> {
-        self.gauge.enter(S::Error::custom)?;
-        let done = self.inner.serialize_unit_variant(name, index, variant);
-        self.gauge.leave();
-        done
+        self.level.inside(S::Error::custom)?;
+        self.inner.serialize_unit_variant(name, index, variant)
     }
 
     #[inline]
@@ -118,10 +115,8 @@ impl<'g, S: Serializer> Serializer for Counting<'g, S> {
         name: &'static str,
         value: &T,
     ) -> Result<S::Ok, S::Error> {
-        self.gauge.enter(S::Error::custom)?;
-        let done = self.inner.serialize_newtype_struct(name, &Counted { value, gauge: self.gauge });
-        self.gauge.leave();
-        done
+        let level = self.level.inside(S::Error::custom)?;
+        self.inner.serialize_newtype_struct(name, &Counted { value, level })
     }
 
     #[inline]
@@ -132,21 +127,18 @@ impl<'g, S: Serializer> Serializer for Counting<'g, S> {
         variant: &'static str,
         value: &T,
     ) -> Result<S::Ok, S::Error> {
-        self.gauge.enter(S::Error::custom)?;
-        let value = &Counted { value, gauge: self.gauge };
-        let done = self.inner.serialize_newtype_variant(name, index, variant, value);
-        self.gauge.leave();
-        done
+        let level = self.level.inside(S::Error::custom)?;
+        self.inner.serialize_newtype_variant(name, index, variant, &Counted { value, level })
     }
 
     #[inline]
     fn serialize_seq(self, len: Option<usize>) -> Result<Self::SerializeSeq, S::Error> {
-        self.deeper(|inner| inner.serialize_seq(len))
+        self.deeper(1, |inner| inner.serialize_seq(len))
     }
 
     #[inline]
     fn serialize_tuple(self, len: usize) -> Result<Self::SerializeTuple, S::Error> {
-        self.deeper(|inner| inner.serialize_tuple(len))
+        self.deeper(1, |inner| inner.serialize_tuple(len))
     }
 
     #[inline]
@@ -155,7 +147,7 @@ impl<'g, S: Serializer> Serializer for Counting<'g, S> {
         name: &'static str,
         len: usize,
     ) -> Result<Self::SerializeTupleStruct, S::Error> {
-        self.deeper(|inner| inner.serialize_tuple_struct(name, len))
+        self.deeper(1, |inner| inner.serialize_tuple_struct(name, len))
     }
 
     // Those who read count the variant and what is in it.
@@ -167,18 +159,17 @@ impl<'g, S: Serializer> Serializer for Counting<'g, S> {
         variant: &'static str,
         len: usize,
     ) -> Result<Self::SerializeTupleVariant, S::Error> {
-        self.gauge.enter(S::Error::custom)?;
-        self.deeper(|inner| inner.serialize_tuple_variant(name, index, variant, len))
+        self.deeper(2, |inner| inner.serialize_tuple_variant(name, index, variant, len))
     }
 
     #[inline]
     fn serialize_map(self, len: Option<usize>) -> Result<Self::SerializeMap, S::Error> {
-        self.deeper(|inner| inner.serialize_map(len))
+        self.deeper(1, |inner| inner.serialize_map(len))
     }
 
     #[inline]
     fn serialize_struct(self, name: &'static str, len: usize) -> Result<Self::SerializeStruct, S::Error> {
-        self.deeper(|inner| inner.serialize_struct(name, len))
+        self.deeper(1, |inner| inner.serialize_struct(name, len))
     }
 
     #[inline]
@@ -189,8 +180,7 @@ impl<'g, S: Serializer> Serializer for Counting<'g, S> {
         variant: &'static str,
         len: usize,
     ) -> Result<Self::SerializeStructVariant, S::Error> {
-        self.gauge.enter(S::Error::custom)?;
-        self.deeper(|inner| inner.serialize_struct_variant(name, index, variant, len))
+        self.deeper(2, |inner| inner.serialize_struct_variant(name, index, variant, len))
     }
 
     #[inline]
@@ -212,12 +202,12 @@ macro_rules! elements {
 
             #[inline]
             fn $serialize<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), S::Error> {
-                self.inner.$serialize(&Counted { value, gauge: self.gauge })
+                self.inner.$serialize(&Counted { value, level: self.level })
             }
 
             #[inline]
             fn end(self) -> Result<S::Ok, S::Error> {
-                self.end_with(S::end)
+                self.inner.end()
             }
         }
     )*};
@@ -235,13 +225,12 @@ impl<S: SerializeTupleVariant> SerializeTupleVariant for Counting<'_, S> {
 
     #[inline]
     fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), S::Error> {
-        self.inner.serialize_field(&Counted { value, gauge: self.gauge })
+        self.inner.serialize_field(&Counted { value, level: self.level })
     }
 
     #[inline]
     fn end(self) -> Result<S::Ok, S::Error> {
-        self.gauge.leave();
-        self.end_with(S::end)
+        self.inner.end()
     }
 }
 
@@ -251,12 +240,12 @@ impl<S: SerializeMap> SerializeMap for Counting<'_, S> {
 
     #[inline]
     fn serialize_key<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), S::Error> {
-        self.inner.serialize_key(&Counted { value, gauge: self.gauge })
+        self.inner.serialize_key(&Counted { value, level: self.level })
     }
 
     #[inline]
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), S::Error> {
-        self.inner.serialize_value(&Counted { value, gauge: self.gauge })
+        self.inner.serialize_value(&Counted { value, level: self.level })
     }
 
     #[inline]
@@ -265,13 +254,13 @@ impl<S: SerializeMap> SerializeMap for Counting<'_, S> {
         key: &K,
         value: &V,
     ) -> Result<(), S::Error> {
-        let gauge = self.gauge;
-        self.inner.serialize_entry(&Counted { value: key, gauge }, &Counted { value, gauge })
+        let level = self.level;
+        self.inner.serialize_entry(&Counted { value: key, level }, &Counted { value, level })
     }
 
     #[inline]
     fn end(self) -> Result<S::Ok, S::Error> {
-        self.end_with(S::end)
+        self.inner.end()
     }
 }
 
@@ -285,7 +274,7 @@ impl<S: SerializeStruct> SerializeStruct for Counting<'_, S> {
         key: &'static str,
         value: &T,
     ) -> Result<(), S::Error> {
-        self.inner.serialize_field(key, &Counted { value, gauge: self.gauge })
+        self.inner.serialize_field(key, &Counted { value, level: self.level })
     }
 
     #[inline]
@@ -295,7 +284,7 @@ impl<S: SerializeStruct> SerializeStruct for Counting<'_, S> {
 
     #[inline]
     fn end(self) -> Result<S::Ok, S::Error> {
-        self.end_with(S::end)
+        self.inner.end()
     }
 }
 
@@ -309,7 +298,7 @@ impl<S: SerializeStructVariant> SerializeStructVariant for Counting<'_, S> {
         key: &'static str,
         value: &T,
     ) -> Result<(), S::Error> {
-        self.inner.serialize_field(key, &Counted { value, gauge: self.gauge })
+        self.inner.serialize_field(key, &Counted { value, level: self.level })
     }
 
     #[inline]
@@ -319,7 +308,6 @@ impl<S: SerializeStructVariant> SerializeStructVariant for Counting<'_, S> {
 
     #[inline]
     fn end(self) -> Result<S::Ok, S::Error> {
-        self.gauge.leave();
-        self.end_with(S::end)
+        self.inner.end()
     }
 }

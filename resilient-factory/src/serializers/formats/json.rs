@@ -1,11 +1,8 @@
 //! JSON, by `serde_json`.
-use std::io;
+use std::io::Write;
 
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::{
-    error::Category,
-    ser::{CharEscape, CompactFormatter, Formatter, PrettyFormatter},
-};
+use serde_json::{error::Category, ser::PrettyFormatter};
 
 use crate::serializers::{
     Format, JsonOptions, Limits, SerializationError,
@@ -48,64 +45,33 @@ fn write_as<T: Serialize + ?Sized>(
     options: JsonOptions,
     out: &mut Vec<u8>,
 ) -> serde_json::Result<()> {
-    let spaces;
-    match (options.is_ascii(), options.indentation()) {
-        (true, None) => write_by(value, Ascii(CompactFormatter), out),
-        (false, None) => write_by(value, CompactFormatter, out),
-        (ascii, Some(width)) => {
-            spaces = vec![b' '; usize::from(width)];
+    let before = out.len();
+    match options.indentation() {
+        None => value.serialize(&mut serde_json::Serializer::new(&mut *out))?,
+        Some(width) => {
+            let spaces = vec![b' '; usize::from(width)];
             let pretty = PrettyFormatter::with_indent(&spaces);
-            if ascii { write_by(value, Ascii(pretty), out) } else { write_by(value, pretty, out) }
+            value.serialize(&mut serde_json::Serializer::with_formatter(&mut *out, pretty))?;
         }
     }
-}
-
-fn write_by<T: Serialize + ?Sized>(
-    value: &T,
-    formatter: impl Formatter,
-    out: &mut Vec<u8>,
-) -> serde_json::Result<()> {
-    value.serialize(&mut serde_json::Serializer::with_formatter(out, formatter))
-}
-
-/// What is not ASCII as `\u..`, in every string and key.
-struct Ascii<F>(F);
-
-macro_rules! through {
-    ($($write:ident($($argument:ident: $type:ty)?))*) => {$(
-        #[inline]
-        fn $write<W: io::Write + ?Sized>(&mut self, writer: &mut W $(, $argument: $type)?) -> io::Result<()> {
-            self.0.$write(writer $(, $argument)?)
-        }
-    )*};
-}
-
-impl<F: Formatter> Formatter for Ascii<F> {
-    through! {
-        begin_array() end_array() begin_array_value(first: bool) end_array_value()
-        begin_object() end_object() begin_object_key(first: bool) end_object_key()
-        begin_object_value() end_object_value() write_char_escape(escape: CharEscape)
+    if options.is_ascii() && !out[before..].is_ascii() {
+        let text = out.split_off(before);
+        escape(&text, out);
     }
+    Ok(())
+}
 
-    #[inline]
-    fn write_string_fragment<W: io::Write + ?Sized>(
-        &mut self,
-        writer: &mut W,
-        fragment: &str,
-    ) -> io::Result<()> {
-        if fragment.is_ascii() {
-            return writer.write_all(fragment.as_bytes());
-        }
-        for character in fragment.chars() {
-            if character.is_ascii() {
-                writer.write_all(&[character as u8])?;
-            } else {
-                for unit in character.encode_utf16(&mut [0; 2]) {
-                    write!(writer, "\\u{unit:04x}")?;
-                }
+/// What is not ASCII as `\u..`: in JSON only strings hold it.
+#[cold]
+fn escape(text: &[u8], out: &mut Vec<u8>) {
+    for character in String::from_utf8_lossy(text).chars() {
+        if character.is_ascii() {
+            out.push(character as u8);
+        } else {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                let _ = write!(out, "\\u{unit:04x}");
             }
         }
-        Ok(())
     }
 }
 
