@@ -59,6 +59,13 @@ impl SerializerOptions {
         Self { limits, ..self }
     }
 
+    /// Another format with its defaults, and the compression and limits of this one: what stands in for it, where anything
+    /// may ([`FailoverBuilder::or_else_made_with`](crate::FailoverBuilder::or_else_made_with)).
+    #[must_use]
+    pub fn in_format(self, format: Format) -> Self {
+        Self { format: Self::from(format).format, ..self }
+    }
+
     /// The format.
     pub const fn format(&self) -> Format {
         match self.format {

@@ -2,4 +2,5 @@
 mod claims;
 mod options;
 mod round_trips;
+mod system;
 mod values;
