@@ -41,6 +41,9 @@ pub use resilient_clients::{OperationLayer, OperationService, tower};
 #[cfg(feature = "factory")]
 #[doc(inline)]
 pub use resilient_factory as factory;
+#[cfg(feature = "factory")]
+#[doc(inline)]
+pub use resilient_macros::component;
 #[doc(inline)]
 pub use resilient_macros::{
     api_resilient, bulkhead, cache_resilient, circuit_breaker, database_resilient, fallback, file_resilient,

@@ -5,7 +5,7 @@
 #[doc(hidden)]
 #[allow(missing_docs, reason = "not for people")]
 pub mod __private {
-    pub use crate::factory::linked::{Linked, asynchronous, sync};
+    pub use crate::factory::linked::{AsyncConstructor, Linked, SyncConstructor, asynchronous, sync};
     pub use inventory;
 }
 mod boxed;

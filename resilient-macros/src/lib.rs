@@ -8,6 +8,7 @@
 mod args;
 mod attributes;
 mod block;
+mod component;
 mod diagnostics;
 mod expand;
 mod guard;
@@ -549,4 +550,56 @@ attributes! {
     /// assert_eq!(stock("book").unwrap(), 0);
     /// ```
     fallback = FALLBACK;
+}
+
+/// Makes a function a constructor of every factory of its types, by this name: at link time, wherever in the program it
+/// stands.
+///
+/// The function takes `Asked<X, O>` and returns `Result<Arc<C>, E>`, now or as an `async fn`; `E` is whatever can become a
+/// boxed error. Factories with exactly these `C`, `X` and `O` have it from the beginning, among
+/// their own (`is_builtin`), unless they are built `without_linked`. Several of these attributes give one function several
+/// names.
+///
+/// | Key | Value | Default |
+/// |---|---|---|
+/// | first value, `name` | what it is asked for by: 1 to 128 characters | needed |
+/// | `crate` | where this crate is, if it is not `::resilient` | |
+///
+/// It stands on a function of a module, not on one of an `impl` block.
+///
+/// The traps: types are compared, so an `Asked<()>` is not found by a factory with a context; of a library that nothing
+/// else is used of, the linker may leave it all out; and two functions of one name and the same types are an error when the
+/// factory is made.
+///
+/// ```
+/// use resilient::factory::{Asked, BoxError, Factory};
+/// use std::sync::Arc;
+///
+/// trait Exchange: Send + Sync {
+///     fn name(&self) -> &str;
+/// }
+///
+/// struct Mexc;
+///
+/// impl Exchange for Mexc {
+///     fn name(&self) -> &str {
+///         "MEXC"
+///     }
+/// }
+///
+/// #[resilient::component("mexc")]
+/// async fn mexc(_: Asked) -> Result<Arc<dyn Exchange>, BoxError> {
+///     Ok(Arc::new(Mexc))
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), resilient::factory::FactoryError> {
+/// let exchanges: Factory<dyn Exchange> = Factory::new("exchanges")?;
+/// assert_eq!(exchanges.create("mexc", &()).await?.name(), "MEXC");
+/// # Ok(())
+/// # }
+/// ```
+#[proc_macro_attribute]
+pub fn component(list: TokenStream, item: TokenStream) -> TokenStream {
+    component::component(list.into(), item.into()).into()
 }

@@ -21,6 +21,21 @@ impl Paths {
         Some(quote_spanned!(Span::mixed_site()=> use #path::__private as __resilient;))
     }
 
+    /// As [`import`](Self::import), for what a factory finds.
+    pub(crate) fn import_factory(&self) -> Option<TokenStream> {
+        let path = self.written.as_ref()?;
+        Some(quote_spanned!(Span::mixed_site()=> use #path::factory::__private as __resilient;))
+    }
+
+    /// As [`private`](Self::private), for what a factory finds.
+    pub(crate) fn factory(&self, span: Span) -> TokenStream {
+        if self.written.is_some() {
+            quote_spanned!(span=> __resilient)
+        } else {
+            quote_spanned!(span=> ::resilient::factory::__private)
+        }
+    }
+
     /// The module of everything an expansion names, with its tokens at `span`.
     pub(crate) fn private(&self, span: Span) -> TokenStream {
         if self.written.is_some() {
@@ -47,5 +62,12 @@ mod tests {
             "use crate :: vendor :: resilient :: __private as __resilient ;"
         );
         assert_eq!(renamed.private(span).to_string(), "__resilient");
+        assert_eq!(Paths::new(None).factory(span).to_string(), ":: resilient :: factory :: __private");
+        assert!(Paths::new(None).import_factory().is_none());
+        assert_eq!(
+            renamed.import_factory().unwrap().to_string(),
+            "use crate :: vendor :: resilient :: factory :: __private as __resilient ;"
+        );
+        assert_eq!(renamed.factory(span).to_string(), "__resilient");
     }
 }

@@ -2,6 +2,7 @@
 
 mod blocks;
 mod carets;
+mod component;
 mod expansion;
 mod mistakes;
 mod signatures;
