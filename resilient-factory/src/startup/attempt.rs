@@ -10,10 +10,11 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use resilient_runtime::{Class, Classify, ResilienceError};
 
+use super::batch::Panicked;
 use super::closing::Unclaimed;
 use super::component::{Component, Status};
 use super::components::{Components, Options};
-use super::error::{Panicked, StartError};
+use super::error::StartError;
 use super::event::StartEvent;
 use crate::BoxError;
 

@@ -1,12 +1,14 @@
 //! Instances that nobody keeps are closed, whatever becomes of the code that made them.
 
+use std::error::Error as StdError;
+use std::fmt;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use resilient_runtime::__private::Here;
+use resilient_runtime::__private::{Harmless, Here};
 use resilient_runtime::Deadline;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -14,9 +16,73 @@ use tokio::task::JoinHandle;
 use tracing::Instrument as _;
 use tracing::instrument::WithSubscriber as _;
 
+use super::batch::Panicked;
 use super::component::Component;
-use super::error::{CloseError, Panicked};
 use super::event::{StartEvent, Told};
+
+/// Why a component did not close well. It is gone from its [`Components`](super::Components) all the same.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum CloseError {
+    /// Its close took too long and was cut off.
+    #[non_exhaustive]
+    Timeout {
+        /// The component.
+        name: Arc<str>,
+        /// The limit.
+        limit: Duration,
+    },
+    /// Its close failed, or panicked.
+    #[non_exhaustive]
+    Failed {
+        /// The component.
+        name: Arc<str>,
+        /// What it said.
+        source: Arc<dyn StdError + Send + Sync>,
+    },
+    /// Nobody waits for it any longer: the deadline passed, or its runtime ended. Unless the runtime ended, it goes on.
+    #[non_exhaustive]
+    Unfinished {
+        /// The component.
+        name: Arc<str>,
+    },
+}
+
+impl fmt::Display for CloseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Timeout { name, limit } => {
+                write!(f, "{} did not close within {:?}s", Harmless(name), limit.as_secs_f64())
+            }
+            Self::Failed { name, source } => {
+                write!(f, "{} did not close: {}", Harmless(name), Harmless(source))
+            }
+            Self::Unfinished { name } => {
+                write!(f, "{} is still being closed, in the background", Harmless(name))
+            }
+        }
+    }
+}
+
+impl StdError for CloseError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Failed { source, .. } => Some(&**source),
+            Self::Timeout { .. } | Self::Unfinished { .. } => None,
+        }
+    }
+}
+
+impl CloseError {
+    /// What it is, in a word for logs.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Timeout { .. } => "timeout",
+            Self::Failed { .. } => "failed",
+            Self::Unfinished { .. } => "unfinished",
+        }
+    }
+}
 
 /// How instances are closed, and how many are being closed now.
 #[derive(Clone, Debug)]

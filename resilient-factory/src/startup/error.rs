@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use resilient_runtime::__private::{Harmless, find, nearest};
 use resilient_runtime::{Class, Classify, ResilienceError};
-use thiserror::Error;
 
+use super::batch::Panicked;
 use crate::{BadRequest, FactoryError};
 
 /// Why components did not start.
@@ -346,107 +346,6 @@ impl Classify for StartError {
             | Self::NoneStarted { .. }
             | Self::NoneAvailable { .. } => Class::Permanent,
         }
-    }
-}
-
-/// Why a component did not close well. It is gone from its [`Components`](super::Components) all the same.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum CloseError {
-    /// Its close took too long and was cut off.
-    #[non_exhaustive]
-    Timeout {
-        /// The component.
-        name: Arc<str>,
-        /// The limit.
-        limit: Duration,
-    },
-    /// Its close failed, or panicked.
-    #[non_exhaustive]
-    Failed {
-        /// The component.
-        name: Arc<str>,
-        /// What it said.
-        source: Arc<dyn StdError + Send + Sync>,
-    },
-    /// Nobody waits for it any longer: the deadline passed, or its runtime ended. Unless the runtime ended, it goes on.
-    #[non_exhaustive]
-    Unfinished {
-        /// The component.
-        name: Arc<str>,
-    },
-}
-
-impl fmt::Display for CloseError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Timeout { name, limit } => {
-                write!(f, "{} did not close within {:?}s", Harmless(name), limit.as_secs_f64())
-            }
-            Self::Failed { name, source } => {
-                write!(f, "{} did not close: {}", Harmless(name), Harmless(source))
-            }
-            Self::Unfinished { name } => {
-                write!(f, "{} is still being closed, in the background", Harmless(name))
-            }
-        }
-    }
-}
-
-impl StdError for CloseError {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        match self {
-            Self::Failed { source, .. } => Some(&**source),
-            Self::Timeout { .. } | Self::Unfinished { .. } => None,
-        }
-    }
-}
-
-impl CloseError {
-    /// What it is, in a word for logs.
-    pub fn reason(&self) -> &'static str {
-        match self {
-            Self::Timeout { .. } => "timeout",
-            Self::Failed { .. } => "failed",
-            Self::Unfinished { .. } => "unfinished",
-        }
-    }
-}
-
-/// What [`Components::batch`](super::Components::batch) has of one component that has no answer.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum BatchError<E> {
-    /// Its own error.
-    #[error("{0}")]
-    Failed(E),
-    /// The work panicked, with that text.
-    #[error("it panicked: {}", Harmless(.0))]
-    Panicked(String),
-}
-
-impl<E> BatchError<E> {
-    /// Its own error, unless it panicked.
-    pub fn into_failed(self) -> Option<E> {
-        match self {
-            Self::Failed(error) => Some(error),
-            Self::Panicked(_) => None,
-        }
-    }
-}
-
-/// Code of a component's that panicked, with the text it did so with.
-#[derive(Clone, Debug, Error)]
-#[error("it panicked: {0}")]
-pub(super) struct Panicked(pub(super) String);
-
-impl Panicked {
-    pub(super) fn of(payload: &(dyn std::any::Any + Send)) -> Self {
-        let text = payload
-            .downcast_ref::<&str>()
-            .map(|text| (*text).to_owned())
-            .or_else(|| payload.downcast_ref::<String>().cloned());
-        Self(text.unwrap_or_else(|| "without a text".into()))
     }
 }
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use resilient_runtime::__private::Harmless;
 
-use super::error::{CloseError, StartError};
+use super::closing::CloseError;
+use super::error::StartError;
 use super::strategy::Strategy;
 
 /// One thing that happened to a component, or to a run of [`create_all`](super::Components::create_all).

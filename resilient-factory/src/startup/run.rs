@@ -34,13 +34,13 @@ pub(super) struct Run<'c, C: Component + ?Sized, X: Send + Sync + 'static, O: Op
 impl<'c, C: Component + ?Sized, X: Send + Sync + 'static, O: Options> Run<'c, C, X, O> {
     /// A run that is about `names`, each once.
     pub(super) fn beginning(components: &'c Components<C, X, O>, names: Vec<Arc<str>>) -> Self {
-        let id = components.standing(|standing| standing.begin(&names));
+        let (id, _forgotten) = components.standing(|standing| standing.begin(&names));
         Self::new(components, id, names)
     }
 
     /// One more component, for the run before.
     pub(super) fn joining(components: &'c Components<C, X, O>, name: Arc<str>) -> Self {
-        let id = components.standing(|standing| standing.join(&name));
+        let (id, _forgotten) = components.standing(|standing| standing.join(&name));
         Self::new(components, id, vec![name])
     }
 
@@ -180,7 +180,7 @@ impl<'c, C: Component + ?Sized, X: Send + Sync + 'static, O: Options> Run<'c, C,
             initialization_time: now().saturating_sub(self.began),
             error,
         };
-        self.components.standing(|standing| standing.record(self.id, result));
+        drop(self.components.standing(|standing| standing.record(self.id, result)));
     }
 
     /// Closes what was replaced: the run has ended well.

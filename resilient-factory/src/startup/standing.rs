@@ -9,7 +9,8 @@ use tokio::sync::Mutex as Turn;
 use super::error::StartError;
 use super::summary::InitResult;
 
-/// Changed under its lock. What is taken out of it is returned, so that no instance is dropped in there.
+/// Changed under its lock. What is taken out of it is returned, so that no instance and no error of the user's is dropped in
+/// there.
 pub(super) struct Standing<C: ?Sized, O> {
     live: BTreeMap<Arc<str>, Arc<C>>,
     flights: HashMap<Arc<str>, Arc<Flight<O>>>,
@@ -18,8 +19,10 @@ pub(super) struct Standing<C: ?Sized, O> {
     run: u64,
     /// In the order they were asked for.
     requested: Vec<Arc<str>>,
-    results: HashMap<Arc<str>, InitResult>,
+    results: Results,
 }
+
+pub(super) type Results = HashMap<Arc<str>, InitResult>;
 
 impl<C: ?Sized, O> Default for Standing<C, O> {
     fn default() -> Self {
@@ -35,30 +38,30 @@ impl<C: ?Sized, O> Default for Standing<C, O> {
 }
 
 impl<C: ?Sized, O> Standing<C, O> {
-    /// Begins a run about `names`; what came of earlier ones is forgotten.
-    pub(super) fn begin(&mut self, names: &[Arc<str>]) -> u64 {
+    /// Begins a run about `names`; what came of the one before is returned, and forgotten.
+    pub(super) fn begin(&mut self, names: &[Arc<str>]) -> (u64, Results) {
         self.run += 1;
         self.requested = names.to_vec();
-        self.results.clear();
         self.wanted.extend(names.iter().cloned());
-        self.run
+        (self.run, std::mem::take(&mut self.results))
     }
 
-    /// Asks for one more, in the run that was begun last.
-    pub(super) fn join(&mut self, name: &Arc<str>) -> u64 {
+    /// Asks for one more, in the run that was begun last; what came of it before is returned, and forgotten.
+    pub(super) fn join(&mut self, name: &Arc<str>) -> (u64, Option<InitResult>) {
         if !self.requested.contains(name) {
             self.requested.push(Arc::clone(name));
         }
-        self.results.remove(name);
         self.wanted.insert(Arc::clone(name));
-        self.run
+        (self.run, self.results.remove(name))
     }
 
-    /// What came of one that `run` asked for; nobody asks what came of an earlier run.
-    pub(super) fn record(&mut self, run: u64, result: InitResult) {
-        if run == self.run {
-            self.results.insert(Arc::clone(&result.name), result);
+    /// What came of one that `run` asked for; of an earlier run nobody asks any more. Returns what it is in the place of, or
+    /// the result itself.
+    pub(super) fn record(&mut self, run: u64, result: InitResult) -> Option<InitResult> {
+        if run != self.run {
+            return Some(result);
         }
+        self.results.insert(Arc::clone(&result.name), result)
     }
 
     /// How many are asked for in the last run, and what came of them.

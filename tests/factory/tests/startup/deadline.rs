@@ -62,10 +62,19 @@ async fn a_wait_that_would_pass_the_deadline_is_not_begun() {
 async fn fail_fast_closes_everything_at_the_deadline() {
     alone(async |scope| {
         let world = World::of(&[("A", &[Act::Up]), ("B", &[Act::UpAfter(8_000)])]);
+        for name in ["A", "B"] {
+            world.closes(name, Close::Takes(4_000));
+        }
         let toys = world.builder().deadline("3s").build().unwrap();
         let (up, took) = timed(&scope, toys.create_all(["A", "B"], Strategy::FailFast)).await;
         assert_eq!((up.err().unwrap().last().code(), took), (504, seconds(3.0)));
         assert!(toys.instances().is_empty());
+        tokio::time::sleep(seconds(0.001)).await;
+        assert_eq!(
+            (world.ledger.closes().len(), world.ledger.closed().len()),
+            (2, 0),
+            "they are being closed"
+        );
         world.assert_nothing_leaks(&toys, "fail_fast").await;
         assert_eq!(world.ledger.closed().len(), 2);
     })

@@ -1,10 +1,13 @@
 //! What is told while components start, and to whom.
 
+use std::future::pending;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use resilient::factory::startup::{StartEvent, Strategy};
+use resilient::factory::startup::{Component, Components, StartEvent, Status, Strategy};
+use resilient::factory::{BoxError, BoxFuture, Factory};
 
-use super::toy::{Act, Toys, World, alone};
+use super::toy::{Act, Toys, World, alone, seconds, timed};
 
 /// An event in a word or two.
 fn word(event: &StartEvent) -> String {
@@ -118,4 +121,51 @@ async fn a_listener_that_panics_harms_nothing() {
         world.assert_nothing_leaks(&toys, "a panicking listener").await;
     })
     .await;
+}
+
+/// Becomes active without a wake-up: at the question when to be woken, or some questions of its status later.
+struct Quiet {
+    at_once: bool,
+    left: AtomicU32,
+}
+
+impl Component for Quiet {
+    fn start(&self) -> BoxFuture<'_, Result<(), BoxError>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn status(&self) -> Status {
+        let left = self.left.load(Ordering::SeqCst);
+        if !self.at_once && left > 0 {
+            self.left.fetch_sub(1, Ordering::SeqCst);
+        }
+        if left == 0 { Status::Active } else { Status::Connecting }
+    }
+
+    fn status_changed(&self) -> BoxFuture<'_, ()> {
+        if self.at_once {
+            self.left.store(0, Ordering::SeqCst);
+        }
+        Box::pin(pending())
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<(), BoxError>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wake_up_that_is_missed_costs_nothing_or_a_tenth_of_a_second() {
+    for (at_once, asked, takes) in [(true, 1, 0.0), (false, 4, 0.1)] {
+        alone(async |scope| {
+            let factory = Factory::<Quiet>::new("quiet").unwrap();
+            let construct = move |_| Ok::<_, BoxError>(Quiet { at_once, left: AtomicU32::new(asked) });
+            factory.register("it", construct).unwrap();
+            let quiet = Components::new(factory).unwrap();
+            let (up, took) = timed(&scope, quiet.create("it")).await;
+            assert!(up.is_ok());
+            assert_eq!(took, seconds(takes));
+        })
+        .await;
+    }
 }

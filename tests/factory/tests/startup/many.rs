@@ -71,6 +71,45 @@ async fn the_futures_of_calls_are_small_enough_to_be_held_by_the_thousand() {
     .await;
 }
 
+/// In real time, on several threads; of time it promises nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn on_several_threads_every_instance_is_held_or_closed_once_too() {
+    const NAMES: [&str; 4] = ["A", "B", "C", "D"];
+    alone(async |scope| {
+        let world = World::of(&[
+            ("A", &[Act::Up, Act::Fails, Act::UpAfter(2), Act::Panics, Act::Up]),
+            ("B", &[Act::StartsFor(1), Act::Connects, Act::Up, Act::ConstructorHangs, Act::StartsFor(3)]),
+            ("C", &[Act::UpAfter(1), Act::Hangs, Act::Inactive, Act::UpAfter(1)]),
+            ("D", &[Act::Fails, Act::FailsAfter(2), Act::Errs, Act::Up]),
+        ]);
+        world.closes("A", Close::Takes(1));
+        let toys = world.builder().timeout("20ms").base_delay("1ms").build().unwrap();
+        let tasks = (0..200_usize).map(|number| {
+            let (toys, scope) = (toys.clone(), scope.clone());
+            tokio::spawn(async move {
+                let call = scope.run(async {
+                    let strategies = [Start::FailFast, Start::ContinueOnError, Start::RetryWithBackoff];
+                    match number % 7 {
+                        0..=2 => drop(toys.create(NAMES[number % 4]).await),
+                        3..=4 => drop(toys.create_all(&NAMES[number % 3..], strategies[number % 3]).await),
+                        5 => drop(toys.cleanup_unused(["a", "c"]).await),
+                        _ => drop(toys.close_all().await),
+                    }
+                });
+                let patience = if number % 3 == 0 { 1 + number as u64 % 30 } else { 60_000 };
+                let _ = tokio::time::timeout(std::time::Duration::from_millis(patience), call).await;
+            })
+        });
+        for task in tasks.collect::<Vec<_>>() {
+            task.await.unwrap();
+        }
+        world.assert_nothing_leaks(&toys, "after all tasks").await;
+        toys.close_all().await;
+        assert_eq!(world.ledger.dropped(), world.ledger.built());
+    })
+    .await;
+}
+
 #[test]
 fn what_cannot_be_used_is_told_when_the_components_are_built() {
     let world = World::of(&[]);
@@ -143,7 +182,7 @@ fn call() -> impl Strategy<Value = (u64, Option<u64>, Call)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Calls that overlap as they like, each given up at some time or not.
     #[test]

@@ -120,3 +120,23 @@ async fn what_is_created_by_itself_joins_the_summary_of_the_run_before_once() {
     })
     .await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_becomes_of_an_earlier_run_does_not_change_the_summary_of_a_later_one() {
+    alone(async |_| {
+        let world = World::of(&[("A", &[Act::Up]), ("Z", &[Act::Hangs])]);
+        let toys = world.toys();
+        let earlier = tokio::time::timeout(seconds(5.0), toys.create_all(["A", "Z"], Strategy::FailFast));
+        let later = async {
+            tokio::time::sleep(seconds(1.0)).await;
+            toys.create_all(["A"], Strategy::FailFast).await
+        };
+        let (earlier, later) = tokio::join!(earlier, later);
+        assert!(earlier.is_err() && later.is_ok());
+        let summary = toys.summary();
+        assert_eq!((summary.total_requested, summary.successful, summary.failed), (1, 1, 0));
+        assert_eq!(toys.get("A").unwrap().number, 2);
+        world.assert_nothing_leaks(&toys, "two runs").await;
+    })
+    .await;
+}
