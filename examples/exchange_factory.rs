@@ -18,9 +18,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use console::Style;
-use resilient::factory::Factory;
+use resilient::component;
 use resilient::factory::credentials::{CredentialStore, Credentials, ExposeSecret};
 use resilient::factory::startup::{Component, Components, Status, Strategy};
+use resilient::factory::{Asked, BoxError, Factory};
 use tokio::time::{sleep, timeout};
 
 use crate::exchange::{Exchange, Symbols};
@@ -41,6 +42,17 @@ network: { request_timeout: 2, connect_timeout: 500ms }
 "#;
 
 type Exchanges = Components<Exchange, CredentialStore, Symbols>;
+
+/// Found by every factory of exchanges that gives these to its constructors.
+#[component("mexc")]
+fn mexc(asked: Asked<CredentialStore, Symbols>) -> Result<Arc<Exchange>, BoxError> {
+    Exchange::new(asked)
+}
+
+#[component("gateio")]
+fn gateio(asked: Asked<CredentialStore, Symbols>) -> Result<Arc<Exchange>, BoxError> {
+    Exchange::new(asked)
+}
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -83,9 +95,7 @@ fn exchanges(progress: &Arc<Progress>, venues: &[(&str, Venue)]) -> anyhow::Resu
     }
 
     let factory = Factory::builder("exchanges").context(store).build()?;
-    for name in ["mexc", "gateio", "kraken"] {
-        factory.register(name, |asked| Exchange::new(&asked))?;
-    }
+    factory.register("kraken", Exchange::new)?; // at run time, as a plug-in would
     let told = Arc::clone(progress);
     let components = Components::builder_with(factory, vec!["BTC/USDT".to_owned(), "ETH/USDT".to_owned()])
         .noun("exchange")

@@ -56,7 +56,7 @@ struct Shared {
 
 impl Exchange {
     /// Everything that is needed to connect, by the name that was asked for. Nothing is connected yet.
-    pub(crate) fn new(asked: &Asked<CredentialStore, Symbols>) -> Result<Arc<Self>, BoxError> {
+    pub(crate) fn new(asked: Asked<CredentialStore, Symbols>) -> Result<Arc<Self>, BoxError> {
         let credentials = asked.context.credentials(&asked.name)?; // what is wrong with them is not tried again
         let config = asked.context.exchange_config(&asked.name);
         let http = reqwest::Client::builder()
@@ -71,7 +71,7 @@ impl Exchange {
         Ok(Arc::new(Self {
             config,
             credentials,
-            symbols: asked.options.clone(),
+            symbols: asked.options,
             http,
             shared: Arc::new(shared),
             reading: Mutex::default(),
