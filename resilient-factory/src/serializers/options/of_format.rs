@@ -95,7 +95,31 @@ impl Default for MessagePackOptions {
     }
 }
 
-/// How pickle is written; reading takes all protocols.
+/// How pickle is written; reading takes protocols 0 to 5. For interchange with Python: pickles carry data alone, and
+/// nothing that one names is ever looked up or run.
+///
+/// Default: protocol 4, the highest that is written. Sequences are `list`, tuples and arrays `tuple`, maps and structs
+/// `dict`, a variant its name or a `dict` of its name and content, integers of up to 128 bits `int`. Read besides are
+/// `bytearray`, `set` and `frozenset`, and bytes wherever a sequence of numbers is asked for.
+///
+/// The trap: in a pickle every other object of Python is code, a `date`, a `Decimal` or an `OrderedDict` too. It is refused, with
+/// the opcode and its byte; its writer has to hand over plain values (`isoformat()`, `str(..)`, `dict(..)`). A key that
+/// Python could not hash, such as a list, is not written. What a pickle repeats by reference counts for
+/// [`Limits`](crate::serializers::Limits) each time.
+///
+/// ```
+/// # use resilient_factory::serializers::{Format, Serializer};
+/// # #[cfg(feature = "pickle")] {
+/// let pickle = Serializer::new(Format::Pickle)?;
+/// // In Python: pickle.dumps({"BTCUSDT": (1, 2.5)}, 5)
+/// let prices = b"\x80\x05\x95\x1b\0\0\0\0\0\0\0}\x94\x8c\x07BTCUSDT\x94K\x01G@\x04\0\0\0\0\0\0\x86\x94s.";
+/// let prices: std::collections::BTreeMap<String, (u32, f64)> = pickle.deserialize(prices)?;
+/// assert_eq!(prices["BTCUSDT"], (1, 2.5));
+/// let error = pickle.deserialize::<()>(b"cos\nsystem\n(S'true'\ntR.").unwrap_err();
+/// assert!(error.to_string().starts_with("pickle, at byte 0: GLOBAL: asks for code"));
+/// # }
+/// # Ok::<(), resilient_factory::serializers::SerializationError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PickleOptions {
     protocol: u8,

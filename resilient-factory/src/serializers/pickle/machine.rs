@@ -2,22 +2,22 @@
 
 use super::error::{Error, Why};
 use super::scalar::{self, Body};
-use super::tree::{Chain, Entry, Kind, LONGEST, Memo, Name, Tree};
+use super::tree::{Chain, Entry, Kind, LONGEST, Memo, Name, Tree, small};
 use super::{literal, opcode as op};
 
 struct Machine<'de> {
     tree: Tree<'de>,
     stack: Vec<Entry>,
     /// How many values were on the stack when it was marked.
-    marks: Vec<usize>,
+    marks: Vec<u32>,
     memo: Memo,
     /// The opcode that is carried out.
     at: usize,
     next: usize,
 }
 
-/// Reads a pickle to its end. Takes memory for what is there: 28 bytes at most for each byte of input, and what vectors
-/// keep to spare.
+/// Reads a pickle to its end. Takes memory for what is there: some 30 bytes for one of input at the most, and what
+/// vectors keep to spare.
 pub(super) fn load(input: &[u8], max_size: usize) -> Result<(Tree<'_>, Entry), Error> {
     let allowed = max_size.min(LONGEST);
     if input.len() > allowed {
@@ -119,8 +119,8 @@ impl<'de> Machine<'de> {
     /// What moves values between stack and memo.
     fn arrange(&mut self, opcode: u8) -> Result<(), Why> {
         match opcode {
-            op::MARK => self.marks.push(self.stack.len()),
-            op::POP if self.marks.last() == Some(&self.stack.len()) => drop(self.marks.pop()),
+            op::MARK => self.marks.push(small(self.stack.len())),
+            op::POP if self.marks.last() == Some(&small(self.stack.len())) => drop(self.marks.pop()),
             op::POP => drop(self.pop()?),
             op::POP_MARK => {
                 let mark = self.mark()?;
@@ -187,7 +187,7 @@ impl<'de> Machine<'de> {
     /// Moves all from `start` on into the container below it.
     fn fill(&mut self, kind: Kind, start: usize) -> Result<(), Why> {
         self.even(kind, start)?;
-        let floor = self.marks.last().copied().unwrap_or(0);
+        let floor = self.floor();
         let into = start.checked_sub(1).filter(|&below| below >= floor).map(|below| self.stack[below]);
         let into = into.filter(|&entry| self.tree.chain_of(entry, kind).is_some()).ok_or(Why::NotFillable)?;
         self.tree.extend(into, self.stack.drain(start..));
@@ -236,9 +236,14 @@ impl<'de> Machine<'de> {
         Ok(())
     }
 
+    /// What of the stack belongs to what is below the last mark.
+    fn floor(&self) -> usize {
+        self.marks.last().map_or(0, |&mark| mark as usize)
+    }
+
     /// Where `items` values begin, none of them from below the last mark.
     fn below(&self, items: usize) -> Result<usize, Why> {
-        let floor = self.marks.last().copied().unwrap_or(0);
+        let floor = self.floor();
         self.stack.len().checked_sub(items).filter(|&start| start >= floor).ok_or(Why::Empty)
     }
 
@@ -253,7 +258,7 @@ impl<'de> Machine<'de> {
     }
 
     fn mark(&mut self) -> Result<usize, Why> {
-        self.marks.pop().ok_or(Why::NoMark)
+        self.marks.pop().map(|mark| mark as usize).ok_or(Why::NoMark)
     }
 
     fn number<const WIDTH: usize>(&mut self) -> Result<u64, Why> {

@@ -176,7 +176,7 @@ impl<'de> Tree<'de> {
 }
 
 /// Never the other arm: an input is no longer than `LONGEST`.
-fn small(number: usize) -> u32 {
+pub(super) fn small(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(0)
 }
 

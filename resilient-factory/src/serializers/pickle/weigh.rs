@@ -1,7 +1,7 @@
 //! How deep a tree is, and how large when every reference is followed, before anybody follows them.
 
 use super::error::{Error, Why};
-use super::tree::{Entry, Items, Kind, Tree};
+use super::tree::{Entry, Items, Kind, Tree, small};
 
 #[derive(Clone, Copy)]
 enum Seen {
@@ -13,8 +13,8 @@ enum Seen {
 /// The bytes of the pickle that it would be without references, and the levels of containers.
 #[derive(Clone, Copy, Default)]
 struct Weight {
-    size: usize,
-    levels: usize,
+    size: u32,
+    levels: u32,
 }
 
 /// A container whose items are being weighed.
@@ -28,6 +28,7 @@ struct Open<'t> {
 /// Refuses what holds itself, what is too deep or too large, and names that stand for no data. Each container is looked into
 /// once, and no more than `max_depth` are open at a time.
 pub(super) fn check(tree: &Tree<'_>, root: Entry, max_size: usize, max_depth: usize) -> Result<(), Error> {
+    let allowed = small(max_size.min(u32::MAX as usize - 1));
     let mut seen = vec![Seen::No; tree.len()];
     let mut open: Vec<Open<'_>> = Vec::new();
     let mut next = Some(root);
@@ -44,7 +45,7 @@ pub(super) fn check(tree: &Tree<'_>, root: Entry, max_size: usize, max_depth: us
                     Weight::default()
                 }
             };
-            if open.len() + weight.levels > max_depth {
+            if open.len() + weight.levels as usize > max_depth {
                 return Err(refused(Why::Deep { allowed: max_depth }));
             }
             let mut size = weight.size;
@@ -53,7 +54,7 @@ pub(super) fn check(tree: &Tree<'_>, root: Entry, max_size: usize, max_depth: us
                 around.weight.levels = around.weight.levels.max(weight.levels);
                 size = around.weight.size;
             }
-            if size > max_size {
+            if size > allowed {
                 return Err(refused(Why::Large { allowed: max_size }));
             }
         }
@@ -88,5 +89,5 @@ fn scalar(tree: &Tree<'_>, entry: Entry) -> Result<Weight, Why> {
         },
         Some(_) => return Err(Why::Code),
     };
-    Ok(Weight { size, levels: 0 })
+    Ok(Weight { size: small(size), levels: 0 })
 }
