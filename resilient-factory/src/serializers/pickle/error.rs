@@ -60,7 +60,7 @@ pub(super) enum Why {
     Odd,
     #[error("an entry of the memo that was never written")]
     NoEntry,
-    #[error("leaves more than one value")]
+    #[error("leaves more than one value, or a MARK")]
     Many,
     #[error("no {0}")]
     Malformed(&'static str),
@@ -76,7 +76,7 @@ pub(super) enum Why {
     NotLatin,
     #[error("a {0} cannot be a key of a dict in Python, where a key must not change")]
     Key(&'static str),
-    #[error("{found} items, where the value said {said}")]
+    #[error("{found} of the {said} items that the value said it has")]
     Count { said: usize, found: usize },
     #[error("a text or bytes of 4 GiB, for which protocol {0} has no words")]
     Wordless(u8),

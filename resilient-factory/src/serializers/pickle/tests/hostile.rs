@@ -143,12 +143,23 @@ fn integers_of_more_than_128_bits_are_refused_and_padding_is_none() {
     assert_eq!(read(b"\x8a\x00."), Ok(int(0)));
 }
 
+/// Sixty levels within sixty-seven are as many as are allowed, with the pair that holds them.
+#[test]
+fn what_is_named_again_is_as_deep_as_where_it_stands() {
+    let sixty = [b"N".to_vec(), vec![0x85; 60], b"q\x00".to_vec()].concat();
+    let twice = |more: usize| [&sixty[..], b"h\x00", &vec![0x85; more], b"\x86."].concat();
+    let read = |pickle: Vec<u8>| super::super::from_slice::<IgnoredAny>(&pickle, Limits::default());
+    assert!(read(twice(67)).is_ok());
+    assert_eq!(read(twice(68)).expect_err("129 levels").kind(), SerializationErrorKind::TooDeep);
+}
+
 /// What a type does not ask for is looked at as well.
 #[test]
 fn what_is_ignored_was_checked() {
     let ignored = |pickle: &[u8]| super::super::from_slice::<IgnoredAny>(pickle, Limits::default());
     assert!(ignored(b"](K\x01e.").is_ok());
     assert!(ignored(b"cos\nsystem\n.").is_err());
+    assert!(ignored(b"c__builtin__\nset\n.").is_err());
     assert!(ignored(b"]\x94h\x00a.").is_err());
 }
 

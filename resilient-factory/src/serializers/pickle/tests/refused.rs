@@ -72,7 +72,7 @@ fn python_2_is_read_where_it_is_certain() {
         Ok(bytes(b"a\xff"))
     );
     assert_eq!(read(b"c__builtin__\nbytearray\n(Va\nS'latin-1'\ntR."), Ok(bytes(b"a")));
-    for undecided in [&b"S'\\xff'\n."[..], b"U\x01\xff.", b"T\x01\x00\x00\x00\xff."] {
+    for undecided in [&b"S'\\xff'\n."[..], b"U\x01\xff.", b"T\x01\x00\x00\x00\xff.", b"U\x02\xc3\xa9."] {
         assert!(why(undecided).contains("nothing says whether it is a text or bytes"));
     }
 }
@@ -96,7 +96,8 @@ fn what_is_no_pickle_says_where_it_stops_to_be_one() {
         (b"N", "at byte 1: the pickle ends before its STOP"),
         (b".", "at byte 0: STOP: finds no value on the stack"),
         (b"(.", "at byte 1: STOP: finds no value on the stack"),
-        (b"NN.", "at byte 2: STOP: leaves more than one value"),
+        (b"NN.", "at byte 2: STOP: leaves more than one value, or a MARK"),
+        (b"(N.", "at byte 2: STOP: leaves more than one value, or a MARK"),
         (b"N.N.", "at byte 2: NONE: 2 bytes follow its STOP"),
         (
             b"\x80\x04\x95\x09\x00\x00\x00\x00\x00\x00\x00N.",
@@ -134,6 +135,7 @@ fn the_stack_is_used_as_python_uses_it() {
         (b"N(K\x01K\x021.", b"N."),
         (b"K\x07r\xff\xff\xff\xff0j\xff\xff\xff\xff.", b"K\x07."),
         (b"K\x07p1\n0K\x08\x94q\x000g1\n.", b"K\x08."),
+        (b"K\x07p1\n0K\x08p0\n0K\x09p1\n0K\x0a\x940g2\n.", b"K\x0a."),
     ] {
         assert_eq!(read(pickle), read(same), "{}", pickle.escape_ascii());
     }

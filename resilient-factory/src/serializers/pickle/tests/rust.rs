@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
 
 use serde::de::DeserializeOwned;
+use serde::ser::SerializeTuple;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::super::super::{Limits, SerializationErrorKind};
@@ -190,6 +191,22 @@ fn a_value_of_another_type_is_told_with_its_place() {
             .to_string(),
         "pickle, at byte 0: expected 2 items, found a length of 3"
     );
+}
+
+#[test]
+fn a_tuple_that_has_not_what_it_said_is_not_written() {
+    struct Liar;
+
+    impl Serialize for Liar {
+        fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+            let mut items = to.serialize_tuple(2)?;
+            items.serialize_element(&1)?;
+            items.end()
+        }
+    }
+
+    let error = to_vec(&Liar, 4, Limits::default()).expect_err("it has one item");
+    assert_eq!(error.to_string(), "pickle: 1 of the 2 items that the value said it has");
 }
 
 /// Python could not load them.
