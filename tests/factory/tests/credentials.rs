@@ -8,7 +8,8 @@ use proptest::prelude::*;
 use resilient::factory::credentials::{
     ConfigurationErrors, CredentialStore, Credentials, ExposeSecret, SecretString,
 };
-use resilient::factory::{Asked, BoxError, Factory, FactoryError};
+use resilient::factory::startup::{Component, Components, StartError, Status};
+use resilient::factory::{Asked, BoxError, BoxFuture, Factory, FactoryError};
 use resilient::testing::Scope;
 
 const SEED: &str = r#"
@@ -353,6 +354,51 @@ async fn d002_02_a_configuration_that_cannot_be_used_is_not_tried_again() {
         error.to_string(),
         "factory 'd002-02' cannot make 'mexc' as it was asked to: MEXC_API_KEY configured but MEXC_SECRET_KEY is missing"
     );
+}
+
+/// It looks for its credentials when it starts.
+struct Late(Arc<CredentialStore>);
+
+impl Component for Late {
+    fn start(&self) -> BoxFuture<'_, Result<(), BoxError>> {
+        Box::pin(async {
+            self.0.credentials("okx")?;
+            Ok(())
+        })
+    }
+
+    fn status(&self) -> Status {
+        Status::Connecting
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<(), BoxError>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn d002_02_nor_is_one_that_is_found_out_when_components_start() {
+    let half = || Credentials::new("", "secret-of-the-code");
+    let store = CredentialStore::new().with("mexc", half()).with("okx", half());
+    let factory: Factory<Late, CredentialStore> =
+        Factory::builder("d002-02-start").context(store).build().unwrap();
+    let early = |asked: Asked<CredentialStore>| {
+        asked.context.credentials(&asked.name)?;
+        Ok::<_, BoxError>(Late(asked.context))
+    };
+    factory.register("mexc", early).unwrap();
+    factory.register("okx", |asked: Asked<CredentialStore>| Ok::<_, BoxError>(Late(asked.context))).unwrap();
+    let exchanges = Components::new(factory).unwrap();
+    for name in ["mexc", "okx"] {
+        let error = exchanges.create(name).await.err().unwrap();
+        assert!(matches!(error, StartError::BadRequest { .. }), "{error:?}");
+        let upper = name.to_uppercase();
+        assert_eq!(
+            error.to_string(),
+            format!("{name} cannot be created: {upper}_SECRET_KEY configured but {upper}_API_KEY is missing")
+        );
+        assert_eq!(exchanges.results().last().unwrap().attempts, 1);
+    }
 }
 
 // Settings besides keys.
