@@ -169,3 +169,40 @@ async fn a_wake_up_that_is_missed_costs_nothing_or_a_tenth_of_a_second() {
         .await;
     }
 }
+
+/// Becomes active some time after its start, and leaves it to the trait to tell so.
+#[derive(Default)]
+struct Plain(Arc<AtomicU32>);
+
+impl Component for Plain {
+    fn start(&self) -> BoxFuture<'_, Result<(), BoxError>> {
+        let active = self.0.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(seconds(0.025)).await;
+            active.store(1, Ordering::SeqCst);
+        });
+        Box::pin(async { Ok(()) })
+    }
+
+    fn status(&self) -> Status {
+        if self.0.load(Ordering::SeqCst) == 1 { Status::Active } else { Status::Connecting }
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<(), BoxError>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_component_that_tells_of_no_change_is_asked_often() {
+    alone(async |scope| {
+        let factory = Factory::<Plain>::new("plain").unwrap();
+        factory.register("it", |_| Ok::<_, BoxError>(Plain::default())).unwrap();
+        let plain = Components::new(factory).unwrap();
+        let (up, took) = timed(&scope, plain.create("it")).await;
+        let up = up.unwrap();
+        assert!(took >= seconds(0.025) && took <= seconds(0.05), "{took:?}");
+        assert!(up.prewarm().await.is_ok() && !up.has_private() && up.details().is_none());
+    })
+    .await;
+}

@@ -6,6 +6,7 @@ mod deadline;
 mod defects;
 mod events;
 mod health;
+mod log;
 mod many;
 mod scenarios;
 mod sharing;
