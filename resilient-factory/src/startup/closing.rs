@@ -78,7 +78,7 @@ impl CloseError {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Timeout { .. } => "timeout",
-            Self::Failed { .. } => "failed",
+            Self::Failed { .. } => "error",
             Self::Unfinished { .. } => "unfinished",
         }
     }

@@ -35,7 +35,8 @@ impl<O: Clone + Eq + Hash + Send + Sync + 'static> Options for O {}
 /// when their caller gave up. So is whatever is replaced. See [`ComponentsBuilder`] for the numbers.
 ///
 /// Names are found whatever their case, and kept as they are registered. Whoever asks for one that is being created by
-/// another call waits for that one, with the same options, and shares what comes of it.
+/// another call waits for that one, with the same options, and shares what comes of it: its failure, too, and its end, if it
+/// is of a run that is not kept.
 ///
 /// **Closing** runs in a task of its own, and those who cause it wait for it. Where a future is dropped, nobody waits, and the
 /// task goes on; [`settled`](Self::settled) waits for all such. It needs tokio's runtime: when that ends, so do they.

@@ -175,7 +175,7 @@ impl StartError {
             Self::Unknown { .. } => "unknown",
             Self::BadRequest { .. } => "bad_request",
             Self::Timeout { .. } => "timeout",
-            Self::Failed { .. } => "failed",
+            Self::Failed { .. } => "error",
             Self::NotActivated { .. } => "not_activated",
             Self::ErrorState { .. } => "error_state",
             Self::Refused { source, .. } => source.kind().as_str(),

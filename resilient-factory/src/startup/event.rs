@@ -14,7 +14,8 @@ use super::strategy::Strategy;
 /// One thing that happened to a component, or to a run of [`create_all`](super::Components::create_all).
 ///
 /// Of one component the events come in order; those of several are interleaved. The same goes to `tracing`, target
-/// `resilient`, without the texts of components' own errors.
+/// `resilient`. As text an event is a line, `MEXC: attempt 1 failed: timeout`; like the log it holds nothing of a component's
+/// own error, which is in the event.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum StartEvent {
@@ -102,6 +103,41 @@ impl StartEvent {
             | Self::Failed { name, .. }
             | Self::Closed { name, .. } => Some(name),
             Self::RunBegan { .. } | Self::RoundBegan { .. } | Self::RunEnded { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for StartEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of = |count: u32| if count == 1 { "attempt" } else { "attempts" };
+        match self {
+            Self::RunBegan { requested, strategy } => {
+                write!(f, "components start: {requested} requested, strategy {strategy}")
+            }
+            Self::RoundBegan { round, names } => {
+                write!(f, "round {round} begins, for")?;
+                names.iter().try_for_each(|name| write!(f, " {}", Harmless(name)))
+            }
+            Self::AttemptBegan { name, attempt } => write!(f, "{}: attempt {attempt} begins", Harmless(name)),
+            Self::AttemptFailed { name, attempt, error } => {
+                write!(f, "{}: attempt {attempt} failed: {}", Harmless(name), error.reason())
+            }
+            Self::Active { name, attempts, took } => {
+                let (name, took) = (Harmless(name), took.as_secs_f64());
+                write!(f, "{name}: active after {attempts} {} in {took:.2}s", of(*attempts))
+            }
+            Self::Failed { name, attempts, error } => {
+                let (name, reason) = (Harmless(name), error.reason());
+                write!(f, "{name}: given up after {attempts} {}: {reason}", of(*attempts))
+            }
+            Self::Closed { name, error: None } => write!(f, "{}: closed", Harmless(name)),
+            Self::Closed { name, error: Some(error) } => {
+                write!(f, "{}: did not close well: {}", Harmless(name), error.reason())
+            }
+            Self::RunEnded { requested, successful, took } => {
+                let took = took.as_secs_f64();
+                write!(f, "components have started: {successful} of {requested} active in {took:.2}s")
+            }
         }
     }
 }

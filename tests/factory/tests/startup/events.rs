@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use resilient::factory::startup::{Component, Components, StartEvent, Status, Strategy};
 use resilient::factory::{BoxError, BoxFuture, Factory};
 
-use super::toy::{Act, Toys, World, alone, seconds, timed};
+use super::toy::{Act, Close, Toys, World, alone, seconds, timed};
 
 /// An event in a word or two.
 fn word(event: &StartEvent) -> String {
@@ -52,11 +52,46 @@ async fn a_run_is_told_from_its_beginning_to_its_end() {
                 "X failed by 0: unknown",
                 "A 1",
                 "A closed",
-                "A 1 failed",
+                "A 1 error",
                 "round 2: A",
                 "A 2",
                 "A active by 2 in 2.5",
                 "1 of 2 up",
+            ]
+        );
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn as_text_an_event_is_a_line_without_what_a_component_says_of_itself() {
+    alone(async |_| {
+        let world = World::of(&[("A", &[Act::Fails, Act::UpAfter(500)]), ("B", &[Act::Refuses])]);
+        world.closes("B", Close::Fails);
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let listener = told.clone();
+        let toys = world.builder().on_event(move |event| listener.lock().unwrap().push(event.to_string()));
+        let toys = toys.build().unwrap();
+        toys.create_all(["A", "B", "forged\nname"], Strategy::RetryWithBackoff).await.unwrap();
+        let mut told = std::mem::take(&mut *told.lock().unwrap());
+        // Those of two components that start at once are interleaved.
+        told[2..9].sort();
+        assert_eq!(
+            told,
+            [
+                "components start: 3 requested, strategy retry",
+                "forged\\nname: given up after 0 attempts: unknown",
+                "A: attempt 1 begins",
+                "A: attempt 1 failed: error",
+                "A: closed",
+                "B: attempt 1 begins",
+                "B: attempt 1 failed: bad_request",
+                "B: did not close well: error",
+                "B: given up after 1 attempt: bad_request",
+                "round 2 begins, for A",
+                "A: attempt 2 begins",
+                "A: active after 2 attempts in 2.50s",
+                "components have started: 1 of 3 active in 2.50s",
             ]
         );
     })
@@ -76,13 +111,13 @@ async fn a_creation_by_itself_is_told_with_each_attempt_and_its_end() {
             "A 1 timeout",
             "A 2",
             "A closed",
-            "A 2 failed",
+            "A 2 error",
             "A 3",
             "A closed",
-            "A 3 failed",
+            "A 3 error",
         ];
         assert_eq!(told[..9], of_each);
-        assert_eq!(told[9..], ["A failed by 3: failed"]);
+        assert_eq!(told[9..], ["A failed by 3: error"]);
     })
     .await;
 }

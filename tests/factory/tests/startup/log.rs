@@ -80,9 +80,9 @@ async fn the_log_says_what_became_of_whom_and_nothing_that_a_component_says_of_i
             "INFO message=components start requested=2 strategy=continue",
             "ERROR message=component is given up component=forged\\nname attempts=0 reason=unknown",
             "DEBUG message=component starts component=MEXC attempt=1",
-            "WARN message=component did not close well component=MEXC reason=failed",
-            "WARN message=component did not start component=MEXC attempt=1 reason=failed",
-            "ERROR message=component is given up component=MEXC attempts=1 reason=failed",
+            "WARN message=component did not close well component=MEXC reason=error",
+            "WARN message=component did not start component=MEXC attempt=1 reason=error",
+            "ERROR message=component is given up component=MEXC attempts=1 reason=error",
             "INFO message=components have started requested=2 successful=0 took=0.0",
         ]
     );
