@@ -28,6 +28,7 @@ struct Written {
 /// #[component("mexc")]
 /// async fn mexc(asked: Asked<Config>) -> Result<Arc<dyn Exchange>, ConnectError> { body }
 /// // Output:
+/// #[allow(clippy::needless_pass_by_value, clippy::unnecessary_wraps)]
 /// async fn mexc(asked: Asked<Config>) -> Result<Arc<dyn Exchange>, ConnectError> { body }
 /// const _: () = {
 ///     inventory::submit! { Linked::new("mexc", file!(), line!(), || asynchronous(mexc)) }
@@ -185,5 +186,7 @@ fn expand(function: &GuardedFn, name: &LitStr, krate: Option<Path>) -> TokenStre
     };
     let listed = under(&cfgs(&function.attrs), listed);
     let function = function.to_token_stream();
-    quote!(#function #listed)
+    // What it takes and returns is our choice.
+    let allowed = quote!(#[allow(clippy::needless_pass_by_value, clippy::unnecessary_wraps)]);
+    quote!(#allowed #function #listed)
 }

@@ -1,11 +1,12 @@
 //! One build that several have asked for, whose outcome is theirs all.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use resilient_runtime::__private::Here;
 use resilient_runtime::Deadline;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 use super::constructor::Constructor;
 use super::error::FactoryError;
@@ -24,6 +25,8 @@ pub(super) struct Flight<C: ?Sized, X, O> {
     turn: Semaphore,
     /// Whether a thread that does nothing else has the turn, so that there will be an outcome whoever waits.
     is_blocking: AtomicBool,
+    /// Rung when that thread has ended.
+    given_back: Notify,
     outcome: OnceLock<Outcome<C>>,
 }
 
@@ -39,14 +42,15 @@ pub(super) enum Role<'f, C: ?Sized> {
 
 /// The right to build; dropped without an outcome it goes to whoever waits longest.
 pub(super) struct Turn<'f> {
+    blocking: Option<(&'f AtomicBool, &'f Notify)>,
     _permit: SemaphorePermit<'f>,
-    is_blocking: Option<&'f AtomicBool>,
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        if let Some(is_blocking) = self.is_blocking {
+        if let Some((is_blocking, given_back)) = self.blocking {
             is_blocking.store(false, Ordering::Release);
+            given_back.notify_waiters();
         }
     }
 }
@@ -59,6 +63,7 @@ impl<C: ?Sized, X, O> Flight<C, X, O> {
             constructor,
             turn: Semaphore::new(1),
             is_blocking: AtomicBool::new(false),
+            given_back: Notify::new(),
             outcome: OnceLock::new(),
         }
     }
@@ -71,34 +76,47 @@ impl<C: ?Sized, X, O> Flight<C, X, O> {
                 Err(_) => return Role::GiveUp,
             },
         };
-        self.role(permit.ok(), None)
+        self.role(permit.ok(), false)
     }
 
-    /// A future that has the turn may be one of this thread's own runtime, even of this task: inside one nobody blocks for
-    /// it.
+    /// A future that has the turn, or is next in the row for it, may be one of this thread's own runtime, even of this task:
+    /// inside a runtime nobody blocks for one, only for a thread that will have an outcome or give the turn back.
     pub(super) fn join_blocking(&self, here: &Here) -> Role<'_, C> {
-        if let Ok(permit) = self.turn.try_acquire() {
-            self.is_blocking.store(true, Ordering::Release);
-            return self.role(Some(permit), Some(&self.is_blocking));
-        }
+        let deadline = Deadline::current();
+        let left = || deadline.as_ref().map(Deadline::remaining);
         let in_a_runtime = tokio::runtime::Handle::try_current().is_ok();
-        if in_a_runtime && self.outcome.get().is_none() && !self.is_blocking.load(Ordering::Acquire) {
-            return Role::BuildBeside;
+        loop {
+            if let Ok(permit) = self.turn.try_acquire() {
+                return self.role(Some(permit), true);
+            }
+            if !in_a_runtime {
+                let Some(permit) = here.wait_blocking(self.turn.acquire(), left()) else {
+                    return Role::GiveUp;
+                };
+                return self.role(permit.ok(), true);
+            }
+            let mut given_back = pin!(self.given_back.notified());
+            given_back.as_mut().enable();
+            if let Some(outcome) = self.outcome.get() {
+                return Role::Take(outcome.clone());
+            }
+            if !self.is_blocking.load(Ordering::Acquire) {
+                return Role::BuildBeside;
+            }
+            if here.wait_blocking(given_back, left()).is_none() {
+                return Role::GiveUp;
+            }
         }
-        let limit = Deadline::current().map(|deadline| deadline.remaining());
-        let Some(permit) = here.wait_blocking(self.turn.acquire(), limit) else { return Role::GiveUp };
-        if permit.is_ok() {
-            self.is_blocking.store(true, Ordering::Release);
-        }
-        self.role(permit.ok(), Some(&self.is_blocking))
     }
 
-    fn role<'f>(
-        &'f self,
-        permit: Option<SemaphorePermit<'f>>,
-        blocking: Option<&'f AtomicBool>,
-    ) -> Role<'f, C> {
-        let turn = permit.map(|permit| Turn { _permit: permit, is_blocking: blocking });
+    fn role<'f>(&'f self, permit: Option<SemaphorePermit<'f>>, is_blocking: bool) -> Role<'f, C> {
+        let turn = permit.map(|permit| {
+            let blocking = is_blocking.then_some((&self.is_blocking, &self.given_back));
+            if let Some((is_blocking, _)) = blocking {
+                is_blocking.store(true, Ordering::Release);
+            }
+            Turn { blocking, _permit: permit }
+        });
         match (turn, self.outcome.get()) {
             (_, Some(outcome)) => Role::Take(outcome.clone()),
             (Some(turn), None) => Role::Build(turn),
@@ -116,5 +134,6 @@ impl<C: ?Sized, X, O> Flight<C, X, O> {
     /// Tells all who wait.
     pub(super) fn tell(&self) {
         self.turn.close();
+        self.given_back.notify_waiters();
     }
 }

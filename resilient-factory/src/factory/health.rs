@@ -453,6 +453,15 @@ mod tests {
     }
 
     #[test]
+    fn an_error_of_another_build_while_somebody_tries_counts_as_it_would_have() {
+        let mut health = health();
+        health.probe();
+        health.erred(s(0));
+        health.probed(s(0), Probe::Abandoned);
+        assert_eq!((health.state(s(0)), health.errors(s(0))), (Healthy, 1));
+    }
+
+    #[test]
     fn a_try_that_works_zeroes_the_errors_of_a_degraded_factory_too() {
         let mut health = health();
         for _ in 0..4 {

@@ -59,7 +59,8 @@ use waits::Build;
 /// The trap: a component lives for as long as somebody has it, which may be longer than the factory keeps it. One that was
 /// pushed out is made anew for the next who asks, beside the old one. And a sync constructor runs on the thread that asks,
 /// within `create().await` too: what blocks for long belongs into an async one, which alone can be cut short at its time
-/// limit.
+/// limit. Options are hashed, compared and copied under the factory's lock: how they do that asks no factory. And a
+/// constructor that holds a copy of its own factory keeps it alive.
 ///
 /// Inside a tokio runtime [`create_blocking`](Self::create_blocking) does not wait for a build that a future makes, since that
 /// future may be one of this thread's own: it builds beside it, and the first outcome is everybody's.

@@ -5,6 +5,8 @@ use std::hash::Hash;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use resilient_runtime::__private::Harmless;
+
 use super::Factory;
 use super::asked::Asked;
 use super::attempt::Panicked;
@@ -117,7 +119,7 @@ where
                 target: "resilient",
                 factory = self.id(),
                 plugin = name,
-                %error,
+                error = %Harmless(&error),
                 "a plugin of factory '{}' was skipped",
                 self.id(),
             );

@@ -5,6 +5,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::vec;
 
+use resilient_runtime::__private::Harmless;
 use resilient_runtime::{Class, Classify};
 
 use super::Failover;
@@ -143,9 +144,9 @@ where
                 tracing::warn!(
                     target: "resilient",
                     factory = step.factory.id(),
-                    wanted = &*wanted,
+                    wanted = %Harmless(&wanted),
                     made = &*name,
-                    %why,
+                    why = %Harmless(&why),
                     "'{name}' stands in for what was asked for",
                 );
                 Some(Ok(Made::Fallback { made, name, wanted, why }))

@@ -1,5 +1,4 @@
 //! Constructors that the linker lists.
-#![allow(clippy::needless_pass_by_value, clippy::unnecessary_wraps, reason = "as constructors are")]
 
 use resilient::component;
 use resilient::factory::{Asked, BadRequest, BoxError, Factory, FactoryError};

@@ -337,6 +337,52 @@ fn who_blocks_without_a_runtime_waits_for_a_future_of_another_thread() {
     assert_eq!(calls.count(), 2);
 }
 
+#[tokio::test]
+async fn who_blocks_in_a_runtime_does_not_wait_in_a_row_behind_a_future_of_it() {
+    let numbers = quick::<()>("numbers");
+    let calls = Calls::default();
+    let counted = calls.clone();
+    let (begins, begun) = mpsc::channel();
+    numbers
+        .register("slow", move |_| {
+            let call = counted.next();
+            if call == 1 {
+                begins.send(()).unwrap();
+                std::thread::sleep(Duration::from_millis(40));
+            }
+            Ok::<_, BoxError>(call)
+        })
+        .unwrap();
+    // A thread has the turn and runs out of time, a future of this task is next, and this thread blocks behind both.
+    let elsewhere = numbers.clone();
+    let hurried = std::thread::spawn(move || {
+        let deadline = resilient::Deadline::after(Duration::from_millis(10));
+        deadline.within(|| elsewhere.create_blocking("slow", &()))
+    });
+    begun.recv().unwrap();
+    let blocks = numbers.clone();
+    let (waited, blocked) =
+        tokio::join!(numbers.create("slow", &()), async move { blocks.create_blocking("slow", &()) });
+    assert!(Arc::ptr_eq(&waited.unwrap(), &blocked.unwrap()));
+    assert!(matches!(hurried.join().unwrap(), Err(FactoryError::Refused { .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn s000_02_options_that_are_equal_are_one_component_however_they_were_put_together() {
+    use std::collections::BTreeMap;
+
+    let numbers = quick::<BTreeMap<&str, u8>>("numbers");
+    let calls = Calls::default();
+    let counted = calls.clone();
+    numbers.register("next", move |_| Ok::<_, BoxError>(counted.next())).unwrap();
+    let one = BTreeMap::from([("indent", 2), ("level", 6)]);
+    let other = BTreeMap::from([("level", 6), ("indent", 2)]);
+    let first = numbers.create("next", &one).await.unwrap();
+    assert!(Arc::ptr_eq(&first, &numbers.create("next", &other).await.unwrap()));
+    let told = numbers.statistics();
+    assert_eq!((calls.count(), told.cache_misses, told.cache_hits), (1, 1, 1));
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_deadline_around_one_asker_is_no_outcome_for_the_others() {
     let numbers = quick::<()>("numbers");
