@@ -15,6 +15,7 @@ pub(crate) mod linked;
 mod plugin;
 mod recovery;
 mod registering;
+mod rules;
 mod table;
 mod told;
 mod waits;
@@ -32,8 +33,9 @@ pub use bad_request::BadRequest;
 pub use builder::FactoryBuilder;
 pub use error::FactoryError;
 pub(crate) use error::Name;
-pub use health::{FactoryHealth, FactoryState, HealthRules};
+pub use health::{FactoryHealth, FactoryState};
 pub use plugin::{Plugin, Registrations};
+pub use rules::HealthRules;
 pub use told::FactoryStatistics;
 
 use flight::Role;

@@ -8,7 +8,8 @@ use resilient_runtime::__private::{Harmless, Here};
 use serde::Serialize;
 
 use super::error::FactoryError;
-use super::health::{FactoryHealth, FactoryState, Health, HealthRules, Probe};
+use super::health::{FactoryHealth, FactoryState, Health, Probe};
+use super::rules::HealthRules;
 
 /// The counts of a factory at one moment: a copy, with the keys that they are told under.
 ///

@@ -1,6 +1,8 @@
 //! One kind of component, made by name: who gets which, and what they are told when there is none.
 
+mod attempts;
 mod builds;
+mod cache;
 mod health;
 mod names;
 mod storm;
@@ -54,4 +56,15 @@ impl Source {
             .build()
             .unwrap()
     }
+}
+
+/// A factory whose waits are short and exact.
+fn quick<O>(id: &str) -> Factory<u32, (), O>
+where
+    O: Clone + Eq + std::hash::Hash + Send + Sync + 'static,
+{
+    Factory::<u32, _, _>::builder(id)
+        .layers(|operation| operation.base_delay("100ms").jitter(false))
+        .build()
+        .unwrap()
 }

@@ -1,0 +1,131 @@
+//! What is kept, by which key, and until when.
+
+use crate::{Calls, quick};
+use resilient::factory::{BoxError, Factory};
+use std::sync::Arc;
+use std::time::Duration;
+
+#[tokio::test]
+async fn s000_01_the_second_request_gets_what_the_first_one_made() {
+    let numbers = quick::<u32>("numbers");
+    let calls = Calls::default();
+    let counted = calls.clone();
+    numbers.register("next", move |_| Ok::<_, BoxError>(counted.next())).unwrap();
+    let first = numbers.create("next", &1).await.unwrap();
+    assert!(Arc::ptr_eq(&first, &numbers.create("next", &1).await.unwrap()));
+    assert!(Arc::ptr_eq(&first, &numbers.create_blocking("next", &1).unwrap()));
+    assert!(!Arc::ptr_eq(&first, &numbers.create("next", &2).await.unwrap()));
+    assert_eq!(calls.count(), 2);
+    let told = numbers.statistics();
+    assert_eq!((told.cache_misses, told.cache_hits, told.cached), (2, 2, 2));
+    assert_eq!(*numbers.build("next", &1).await.unwrap(), 3);
+    numbers.clear_cache();
+    assert_eq!(*numbers.create("next", &1).await.unwrap(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn s000_02_options_that_are_equal_are_one_component_however_they_were_put_together() {
+    use std::collections::BTreeMap;
+
+    let numbers = quick::<BTreeMap<&str, u8>>("numbers");
+    let calls = Calls::default();
+    let counted = calls.clone();
+    numbers.register("next", move |_| Ok::<_, BoxError>(counted.next())).unwrap();
+    let one = BTreeMap::from([("indent", 2), ("level", 6)]);
+    let other = BTreeMap::from([("level", 6), ("indent", 2)]);
+    let first = numbers.create("next", &one).await.unwrap();
+    assert!(Arc::ptr_eq(&first, &numbers.create("next", &other).await.unwrap()));
+    let told = numbers.statistics();
+    assert_eq!((calls.count(), told.cache_misses, told.cache_hits), (1, 1, 1));
+}
+
+#[test]
+fn the_cache_is_bounded_and_what_it_pushed_out_is_made_anew() {
+    let calls = Calls::default();
+    let counted = calls.clone();
+    let numbers = Factory::<u32, _, u32>::builder("numbers")
+        .capacity(8)
+        .register("next", move |_| Ok::<_, BoxError>(counted.next()))
+        .build()
+        .unwrap();
+    let ask = |options| numbers.create_blocking("next", &options).unwrap();
+    for _ in 0..2 {
+        (0..8).for_each(|options| drop(ask(options)));
+        assert_eq!(calls.count(), 8, "what fits stays");
+    }
+    (0..1000).for_each(|options| drop(ask(options)));
+    assert_eq!(numbers.statistics().cached, 8);
+
+    let counted = calls.clone();
+    let none = Factory::<u32, _, u32>::builder("none")
+        .capacity(0)
+        .register("next", move |_| Ok::<_, BoxError>(counted.next()))
+        .build()
+        .unwrap();
+    let before = calls.count();
+    (0..3).for_each(|_| drop(none.create_blocking("next", &0).unwrap()));
+    assert_eq!((calls.count() - before, none.statistics().cached), (3, 0));
+}
+
+#[tokio::test]
+async fn what_is_made_for_an_old_constructor_or_before_a_clearing_is_not_kept() {
+    let numbers = quick::<()>("numbers");
+    let (begun, may_end) = (Arc::new(tokio::sync::Notify::new()), Arc::new(tokio::sync::Notify::new()));
+    let (tells, waits) = (Arc::clone(&begun), Arc::clone(&may_end));
+    numbers
+        .register_async("slow", move |_| {
+            let (tells, waits) = (Arc::clone(&tells), Arc::clone(&waits));
+            async move {
+                tells.notify_one();
+                waits.notified().await;
+                Ok::<_, BoxError>(1)
+            }
+        })
+        .unwrap();
+    for change in [Factory::clear_cache as fn(&Factory<u32>), |numbers| {
+        assert!(numbers.replace("slow", |_| Ok::<_, BoxError>(2)).unwrap());
+    }] {
+        let asked = tokio::spawn({
+            let numbers = numbers.clone();
+            async move { numbers.create("slow", &()).await }
+        });
+        begun.notified().await;
+        change(&numbers);
+        may_end.notify_one();
+        assert_eq!(*asked.await.unwrap().unwrap(), 1, "who waited gets it");
+        assert_eq!(numbers.statistics().cached, 0);
+    }
+    assert_eq!(*numbers.create("slow", &()).await.unwrap(), 2);
+}
+
+#[test]
+fn a_component_that_asks_its_factory_when_it_is_dropped_finds_no_lock_taken() {
+    struct Asks(Factory<Asks, (), u32>);
+    impl Drop for Asks {
+        fn drop(&mut self) {
+            let _ = self.0.names();
+            let _ = self.0.create_blocking("none", &0);
+        }
+    }
+    let things = Factory::<Asks, _, u32>::builder("things").capacity(1).build().unwrap();
+    let weak = things.clone();
+    things.register("asks", move |_| Ok::<_, BoxError>(Asks(weak.clone()))).unwrap();
+    for options in 0..5 {
+        drop(things.create_blocking("asks", &options).unwrap());
+    }
+    things.clear_cache();
+    drop(things.create_blocking("asks", &7).unwrap());
+    let itself = things.clone();
+    assert!(things.replace("asks", move |_| Ok::<_, BoxError>(Asks(itself.clone()))).unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_left_of_a_build_that_all_have_given_up() {
+    let numbers = quick::<Arc<u8>>("numbers");
+    numbers.register_async("hangs", async |_| std::future::pending::<Result<u32, BoxError>>().await).unwrap();
+    let options = Arc::new(7);
+    let ask = || tokio::time::timeout(Duration::from_millis(10), numbers.create("hangs", &options));
+    let (one, other) = tokio::join!(ask(), ask());
+    assert!(one.is_err() && other.is_err());
+    assert_eq!(Arc::strong_count(&options), 1);
+}
