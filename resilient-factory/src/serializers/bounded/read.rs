@@ -37,7 +37,7 @@ struct Visiting<'g, V, const COUNTED: bool> {
 
 macro_rules! through {
     ($counted:literal: $($deserialize:ident($($argument:ident: $type:ty),*))*) => {$(
-        #[inline]
+        #[inline(always)]
         fn $deserialize<V: Visitor<'de>>(self, $($argument: $type,)* visitor: V) -> Result<V::Value, D::Error> {
             self.inner.$deserialize($($argument,)* Visiting::<V, $counted> { visitor, level: self.level })
         }
@@ -64,7 +64,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
         deserialize_enum(name: &'static str, variants: &'static [&'static str])
     }
 
-    #[inline]
+    #[inline(always)]
     fn is_human_readable(&self) -> bool {
         self.inner.is_human_readable()
     }
@@ -72,7 +72,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
 
 macro_rules! visit {
     ($($visit:ident: $type:ty),*) => {$(
-        #[inline]
+        #[inline(always)]
         fn $visit<E: Error>(self, value: $type) -> Result<V::Value, E> {
             self.visitor.$visit(value)
         }
@@ -93,41 +93,41 @@ impl<'de, V: Visitor<'de>, const COUNTED: bool> Visitor<'de> for Visiting<'_, V,
         visit_bytes: &[u8], visit_borrowed_bytes: &'de [u8], visit_byte_buf: Vec<u8>
     }
 
-    #[inline]
+    #[inline(always)]
     fn visit_none<E: Error>(self) -> Result<V::Value, E> {
         self.visitor.visit_none()
     }
 
-    #[inline]
+    #[inline(always)]
     fn visit_unit<E: Error>(self) -> Result<V::Value, E> {
         self.visitor.visit_unit()
     }
 
-    #[inline]
+    #[inline(always)]
     fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
         let level = self.level.inside(D::Error::custom)?;
         self.visitor.visit_some(Bounded { inner, level })
     }
 
-    #[inline]
+    #[inline(always)]
     fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
         let level = self.level.inside(D::Error::custom)?;
         self.visitor.visit_newtype_struct(Bounded { inner, level })
     }
 
-    #[inline]
+    #[inline(always)]
     fn visit_seq<A: SeqAccess<'de>>(self, access: A) -> Result<V::Value, A::Error> {
         let level = self.level.inside(A::Error::custom)?;
         self.visitor.visit_seq(Elements::<A, COUNTED> { access, level })
     }
 
-    #[inline]
+    #[inline(always)]
     fn visit_map<A: MapAccess<'de>>(self, access: A) -> Result<V::Value, A::Error> {
         let level = self.level.inside(A::Error::custom)?;
         self.visitor.visit_map(Elements::<A, COUNTED> { access, level })
     }
 
-    #[inline]
+    #[inline(always)]
     fn visit_enum<A: EnumAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
         let level = self.level.inside(A::Error::custom)?;
         self.visitor.visit_enum(Bounded { inner, level })
@@ -140,7 +140,7 @@ struct Elements<'g, A, const COUNTED: bool> {
 }
 
 impl<A, const COUNTED: bool> Elements<'_, A, COUNTED> {
-    #[inline]
+    #[inline(always)]
     fn count<E: Error>(&self) -> Result<(), E> {
         if COUNTED { self.level.gauge.element(E::custom) } else { Ok(()) }
     }
@@ -149,13 +149,13 @@ impl<A, const COUNTED: bool> Elements<'_, A, COUNTED> {
 impl<'de, A: SeqAccess<'de>, const COUNTED: bool> SeqAccess<'de> for Elements<'_, A, COUNTED> {
     type Error = A::Error;
 
-    #[inline]
+    #[inline(always)]
     fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
         self.count()?;
         self.access.next_element_seed(Bounded { inner: seed, level: self.level })
     }
 
-    #[inline]
+    #[inline(always)]
     fn size_hint(&self) -> Option<usize> {
         self.access.size_hint().map(|claimed| self.level.gauge.reserve(claimed))
     }
@@ -164,18 +164,18 @@ impl<'de, A: SeqAccess<'de>, const COUNTED: bool> SeqAccess<'de> for Elements<'_
 impl<'de, A: MapAccess<'de>, const COUNTED: bool> MapAccess<'de> for Elements<'_, A, COUNTED> {
     type Error = A::Error;
 
-    #[inline]
+    #[inline(always)]
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
         self.count()?;
         self.access.next_key_seed(Bounded { inner: seed, level: self.level })
     }
 
-    #[inline]
+    #[inline(always)]
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
         self.access.next_value_seed(Bounded { inner: seed, level: self.level })
     }
 
-    #[inline]
+    #[inline(always)]
     fn size_hint(&self) -> Option<usize> {
         self.access.size_hint().map(|claimed| self.level.gauge.reserve(claimed))
     }
@@ -184,7 +184,7 @@ impl<'de, A: MapAccess<'de>, const COUNTED: bool> MapAccess<'de> for Elements<'_
 impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Bounded<'_, S> {
     type Value = S::Value;
 
-    #[inline]
+    #[inline(always)]
     fn deserialize<D: Deserializer<'de>>(self, inner: D) -> Result<S::Value, D::Error> {
         self.inner.deserialize(Bounded { inner, level: self.level })
     }
@@ -194,7 +194,7 @@ impl<'de, 'g, A: EnumAccess<'de>> EnumAccess<'de> for Bounded<'g, A> {
     type Error = A::Error;
     type Variant = Bounded<'g, A::Variant>;
 
-    #[inline]
+    #[inline(always)]
     fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self::Variant), A::Error> {
         let (value, inner) = self.inner.variant_seed(Bounded { inner: seed, level: self.level })?;
         Ok((value, Bounded { inner, level: self.level }))
@@ -204,22 +204,22 @@ impl<'de, 'g, A: EnumAccess<'de>> EnumAccess<'de> for Bounded<'g, A> {
 impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Bounded<'_, A> {
     type Error = A::Error;
 
-    #[inline]
+    #[inline(always)]
     fn unit_variant(self) -> Result<(), A::Error> {
         self.inner.unit_variant()
     }
 
-    #[inline]
+    #[inline(always)]
     fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, A::Error> {
         self.inner.newtype_variant_seed(Bounded { inner: seed, level: self.level })
     }
 
-    #[inline]
+    #[inline(always)]
     fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, A::Error> {
         self.inner.tuple_variant(len, Visiting::<V, false> { visitor, level: self.level })
     }
 
-    #[inline]
+    #[inline(always)]
     fn struct_variant<V: Visitor<'de>>(
         self,
         fields: &'static [&'static str],

@@ -22,7 +22,7 @@ impl<'g, 'v, T: ?Sized> Counted<'g, 'v, T> {
 }
 
 impl<T: Serialize + ?Sized> Serialize for Counted<'_, '_, T> {
-    #[inline]
+    #[inline(always)]
     fn serialize<S: Serializer>(&self, inner: S) -> Result<S::Ok, S::Error> {
         self.value.serialize(Counting { inner, level: self.level })
     }
@@ -36,7 +36,7 @@ pub(in crate::serializers) struct Counting<'g, S> {
 }
 
 impl<'g, S> Counting<'g, S> {
-    #[inline]
+    #[inline(always)]
     fn deeper<I, E: Error>(
         self,
         levels: usize,
@@ -52,7 +52,7 @@ impl<'g, S> Counting<'g, S> {
 
 macro_rules! scalars {
     ($($serialize:ident: $type:ty),*) => {$(
-        #[inline]
+        #[inline(always)]
         fn $serialize(self, value: $type) -> Result<S::Ok, S::Error> {
             self.inner.$serialize(value)
         }
@@ -77,28 +77,28 @@ impl<'g, S: Serializer> Serializer for Counting<'g, S> {
         serialize_bytes: &[u8]
     }
 
-    #[inline]
+    #[inline(always)]
     fn serialize_none(self) -> Result<S::Ok, S::Error> {
         self.inner.serialize_none()
     }
 
-    #[inline]
+    #[inline(always)]
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
         let level = self.level.inside(S::Error::custom)?;
         self.inner.serialize_some(&Counted { value, level })
     }
 
-    #[inline]
+    #[inline(always)]
     fn serialize_unit(self) -> Result<S::Ok, S::Error> {
         self.inner.serialize_unit()
     }
 
-    #[inline]
+    #[inline(always)]
     fn serialize_unit_struct(self, name: &'static str) -> Result<S::Ok, S::Error> {
         self.inner.serialize_unit_struct(name)
     }
 
-    #[inline]
+    #[inline(always)]
     fn serialize_unit_variant(
         self,
         name: &'static str,
@@ -109,7 +109,7 @@ impl<'g, S: Serializer> Serializer for Counting<'g, S> {
         self.inner.serialize_unit_variant(name, index, variant)
     }
 
-    #[inline]
+    #[inline(always)]
     fn serialize_newtype_struct<T: Serialize + ?Sized>(
         self,
         name: &'static str,
@@ -119,7 +119,7 @@ impl<'g, S: Serializer> Serializer for Counting<'g, S> {
         self.inner.serialize_newtype_struct(name, &Counted { value, level })
     }
 
-    #[inline]
+    #[inline(always)]
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
         self,
         name: &'static str,
@@ -131,17 +131,17 @@ impl<'g, S: Serializer> Serializer for Counting<'g, S> {
         self.inner.serialize_newtype_variant(name, index, variant, &Counted { value, level })
     }
 
-    #[inline]
+    #[inline(always)]
     fn serialize_seq(self, len: Option<usize>) -> Result<Self::SerializeSeq, S::Error> {
         self.deeper(1, |inner| inner.serialize_seq(len))
     }
 
-    #[inline]
+    #[inline(always)]
     fn serialize_tuple(self, len: usize) -> Result<Self::SerializeTuple, S::Error> {
         self.deeper(1, |inner| inner.serialize_tuple(len))
     }
 
-    #[inline]
+    #[inline(always)]
     fn serialize_tuple_struct(
         self,
         name: &'static str,
@@ -151,7 +151,7 @@ impl<'g, S: Serializer> Serializer for Counting<'g, S> {
     }
 
     // Those who read count the variant and what is in it.
-    #[inline]
+    #[inline(always)]
     fn serialize_tuple_variant(
         self,
         name: &'static str,
@@ -162,17 +162,17 @@ impl<'g, S: Serializer> Serializer for Counting<'g, S> {
         self.deeper(2, |inner| inner.serialize_tuple_variant(name, index, variant, len))
     }
 
-    #[inline]
+    #[inline(always)]
     fn serialize_map(self, len: Option<usize>) -> Result<Self::SerializeMap, S::Error> {
         self.deeper(1, |inner| inner.serialize_map(len))
     }
 
-    #[inline]
+    #[inline(always)]
     fn serialize_struct(self, name: &'static str, len: usize) -> Result<Self::SerializeStruct, S::Error> {
         self.deeper(1, |inner| inner.serialize_struct(name, len))
     }
 
-    #[inline]
+    #[inline(always)]
     fn serialize_struct_variant(
         self,
         name: &'static str,
@@ -183,12 +183,12 @@ impl<'g, S: Serializer> Serializer for Counting<'g, S> {
         self.deeper(2, |inner| inner.serialize_struct_variant(name, index, variant, len))
     }
 
-    #[inline]
+    #[inline(always)]
     fn collect_str<T: Display + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
         self.inner.collect_str(value)
     }
 
-    #[inline]
+    #[inline(always)]
     fn is_human_readable(&self) -> bool {
         self.inner.is_human_readable()
     }
@@ -200,12 +200,12 @@ macro_rules! elements {
             type Ok = S::Ok;
             type Error = S::Error;
 
-            #[inline]
+            #[inline(always)]
             fn $serialize<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), S::Error> {
                 self.inner.$serialize(&Counted { value, level: self.level })
             }
 
-            #[inline]
+            #[inline(always)]
             fn end(self) -> Result<S::Ok, S::Error> {
                 self.inner.end()
             }
@@ -223,12 +223,12 @@ impl<S: SerializeTupleVariant> SerializeTupleVariant for Counting<'_, S> {
     type Ok = S::Ok;
     type Error = S::Error;
 
-    #[inline]
+    #[inline(always)]
     fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), S::Error> {
         self.inner.serialize_field(&Counted { value, level: self.level })
     }
 
-    #[inline]
+    #[inline(always)]
     fn end(self) -> Result<S::Ok, S::Error> {
         self.inner.end()
     }
@@ -238,17 +238,17 @@ impl<S: SerializeMap> SerializeMap for Counting<'_, S> {
     type Ok = S::Ok;
     type Error = S::Error;
 
-    #[inline]
+    #[inline(always)]
     fn serialize_key<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), S::Error> {
         self.inner.serialize_key(&Counted { value, level: self.level })
     }
 
-    #[inline]
+    #[inline(always)]
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), S::Error> {
         self.inner.serialize_value(&Counted { value, level: self.level })
     }
 
-    #[inline]
+    #[inline(always)]
     fn serialize_entry<K: Serialize + ?Sized, V: Serialize + ?Sized>(
         &mut self,
         key: &K,
@@ -258,7 +258,7 @@ impl<S: SerializeMap> SerializeMap for Counting<'_, S> {
         self.inner.serialize_entry(&Counted { value: key, level }, &Counted { value, level })
     }
 
-    #[inline]
+    #[inline(always)]
     fn end(self) -> Result<S::Ok, S::Error> {
         self.inner.end()
     }
@@ -268,7 +268,7 @@ impl<S: SerializeStruct> SerializeStruct for Counting<'_, S> {
     type Ok = S::Ok;
     type Error = S::Error;
 
-    #[inline]
+    #[inline(always)]
     fn serialize_field<T: Serialize + ?Sized>(
         &mut self,
         key: &'static str,
@@ -277,12 +277,12 @@ impl<S: SerializeStruct> SerializeStruct for Counting<'_, S> {
         self.inner.serialize_field(key, &Counted { value, level: self.level })
     }
 
-    #[inline]
+    #[inline(always)]
     fn skip_field(&mut self, key: &'static str) -> Result<(), S::Error> {
         self.inner.skip_field(key)
     }
 
-    #[inline]
+    #[inline(always)]
     fn end(self) -> Result<S::Ok, S::Error> {
         self.inner.end()
     }
@@ -292,7 +292,7 @@ impl<S: SerializeStructVariant> SerializeStructVariant for Counting<'_, S> {
     type Ok = S::Ok;
     type Error = S::Error;
 
-    #[inline]
+    #[inline(always)]
     fn serialize_field<T: Serialize + ?Sized>(
         &mut self,
         key: &'static str,
@@ -301,12 +301,12 @@ impl<S: SerializeStructVariant> SerializeStructVariant for Counting<'_, S> {
         self.inner.serialize_field(key, &Counted { value, level: self.level })
     }
 
-    #[inline]
+    #[inline(always)]
     fn skip_field(&mut self, key: &'static str) -> Result<(), S::Error> {
         self.inner.skip_field(key)
     }
 
-    #[inline]
+    #[inline(always)]
     fn end(self) -> Result<S::Ok, S::Error> {
         self.inner.end()
     }
