@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use resilient::testing::{Flaky, Scope};
 use resilient::{
-    BreakerConfig, CircuitBreaker, Class, Classify, Event, EventKind, ResilienceError, State, StopReason,
-    TripReason, database_resilient, resilient, subscribe, track_service_health,
+    BreakerConfig, CircuitBreaker, Class, Classify, Event, EventKind, ResilienceConfig, ResilienceError,
+    State, StopReason, TripReason, database_resilient, resilient, subscribe, track_service_health,
 };
 
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -23,6 +23,8 @@ enum Fault {
     NotFound,
     #[error("busy")]
     Busy(Duration),
+    #[error("another was faster")]
+    Contended,
     #[error("refused")]
     Refused,
 }
@@ -38,6 +40,7 @@ impl Classify for Fault {
         match self {
             Self::Broken => Class::Permanent,
             Self::NotFound => Class::Caller,
+            Self::Contended => Class::Contention,
             _ => Class::Transient,
         }
     }
@@ -79,7 +82,8 @@ fn told(scope: &Scope) -> Vec<String> {
     let word = |event: &Event| match &event.kind {
         EventKind::AttemptSucceeded { attempt, .. } => format!("{attempt} succeeded"),
         EventKind::AttemptFailed { attempt, class, .. } => format!("{attempt} failed {class:?}"),
-        EventKind::AttemptIgnored { attempt } => format!("{attempt} ignored"),
+        EventKind::AttemptIgnored { attempt, class: Class::Caller } => format!("{attempt} ignored"),
+        EventKind::AttemptIgnored { attempt, class } => format!("{attempt} ignored {class:?}"),
         EventKind::AttemptTimedOut { attempt, limit } => format!("{attempt} timed out {limit:?}"),
         EventKind::RetryScheduled { attempt, delay } => format!("{attempt} again in {delay:?}"),
         EventKind::Refused { kind, retry_after } => format!("refused {kind} {retry_after:?}"),
@@ -177,6 +181,11 @@ fn a_fallback_is_told_after_the_end_of_the_call() {
     assert_eq!(told, ["1 ignored", "finished 1 not_retryable", "fallback"]);
     let told = telling(|_| drop(with_fallback(&failing(0, Fault::Down))));
     assert_eq!(told, ["1 succeeded", "finished 1 success"]);
+}
+
+#[database_resilient(operation_name = "events_some", max_attempts = 1, fallback_value = 99, fallback_on = Fault::Down)]
+fn with_fallback_for_some(backend: &Backend) -> Result<u32, Fault> {
+    backend.call()
 }
 
 #[track_service_health("events_service", operation_name = "events_tracked")]
@@ -514,6 +523,47 @@ fn a_call_is_logged_with_the_words_of_its_events() {
         "INFO fallback used: operation=events_fallback",
     ];
     assert_eq!(logged, expected);
+}
+
+type Calls = fn(&Backend) -> Result<u32, Fault>;
+
+#[test]
+fn a_call_that_fails_is_an_error_unless_its_fallback_answers() {
+    const STANDS_IN: &str = "INFO fallback used";
+    let with: Calls = |backend| {
+        let object = ResilienceConfig::new("events_object").max_attempts(1).classify::<Fault>();
+        let object = object.fallback(|_: Fault| Ok(99)).build().unwrap();
+        object.call(|| backend.call())
+    };
+    let without: Calls = |backend| {
+        let object = ResilienceConfig::new("events_object").max_attempts(1).classify::<Fault>();
+        object.build().unwrap().call(|| backend.call())
+    };
+    for (name, calls, fault, answers) in [
+        ("attribute", with_fallback as Calls, Fault::Down, true),
+        ("attribute for some", with_fallback_for_some, Fault::Down, true),
+        ("attribute for others", with_fallback_for_some, Fault::Busy(SECOND), false),
+        ("object", with, Fault::Down, true),
+        ("object without", without, Fault::Down, false),
+    ] {
+        let told = logged(|_| assert_eq!(calls(&failing(9, fault.clone())).is_ok(), answers, "{name}"));
+        let ends: Vec<_> = told.iter().filter(|line| !line.starts_with("DEBUG")).collect();
+        let level = if answers { "WARN" } else { "ERROR" };
+        assert!(ends[0].starts_with(&format!("{level} call failed: attempts=1,")), "{name}: {ends:?}");
+        assert!(ends[0].ends_with("reason=attempts"), "{name}: {ends:?}");
+        assert_eq!(ends.len(), 1 + usize::from(answers), "{name}: {ends:?}");
+        assert!(!answers || ends[1].starts_with(STANDS_IN), "{name}: {ends:?}");
+    }
+}
+
+#[test]
+fn contention_is_told_as_such_and_as_nobodys_fault() {
+    let told = telling(|_| assert_eq!(call(&failing(1, Fault::Contended)), Ok(1)));
+    assert_eq!(told, ["1 ignored Contention", "1 again in 1s", "2 succeeded", "finished 2 success"]);
+    let logged = logged(|_| drop(call(&failing(1, Fault::Contended))));
+    assert_eq!(logged[0], "DEBUG attempt met another caller in its way: attempt=1, operation=events_call");
+    let kind = EventKind::AttemptIgnored { attempt: 2, class: Class::Contention };
+    assert_eq!(kind.to_string(), "attempt 2 met another caller in its way");
 }
 
 #[test]

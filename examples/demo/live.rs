@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use console::{Style, Term, pad_str};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
-use resilient::{Event, EventKind, HealthStatus, State, StopReason, TripReason};
+use resilient::{Class, Event, EventKind, HealthStatus, State, StopReason, TripReason};
 
 /// A symbol and its colour.
 struct Mark(&'static str, Style);
@@ -157,7 +157,10 @@ fn describe(kind: &EventKind) -> Option<(Mark, String)> {
         EventKind::AttemptFailed { attempt, took, .. } => {
             (Mark("✘", red), format!("attempt {attempt} failed{}", after(took)))
         }
-        EventKind::AttemptIgnored { attempt } => {
+        EventKind::AttemptIgnored { attempt, class: Class::Contention } => {
+            (Mark("○", yellow), format!("attempt {attempt}: another caller in its way, not counted"))
+        }
+        EventKind::AttemptIgnored { attempt, .. } => {
             (Mark("○", yellow), format!("attempt {attempt}: the caller's own fault, not counted"))
         }
         EventKind::AttemptTimedOut { attempt, limit } => {

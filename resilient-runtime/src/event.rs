@@ -51,6 +51,8 @@ pub enum EventKind {
     AttemptIgnored {
         /// Which attempt, from 1.
         attempt: u32,
+        /// [`Class::Caller`] or [`Class::Contention`].
+        class: Class,
     },
     /// An attempt was given up at its limit; [`EventKind::AttemptFailed`] or the end of the call follows.
     AttemptTimedOut {
@@ -93,6 +95,8 @@ pub enum EventKind {
         reason: StopReason,
         /// Its error was the caller's own fault ([`Class::Caller`]), and no failure of what it asked.
         ignored: bool,
+        /// A fallback answers in its place: [`EventKind::FallbackUsed`] follows.
+        fallback: bool,
         /// How long it took, waits included. Needs the feature `metrics`, and somebody who listened when it began.
         took: Option<Duration>,
     },
@@ -174,7 +178,12 @@ impl fmt::Display for EventKind {
                 write!(f, "attempt {attempt} failed")?;
                 after(f, *took)
             }
-            Self::AttemptIgnored { attempt } => write!(f, "attempt {attempt} failed by its caller's fault"),
+            Self::AttemptIgnored { attempt, class: Class::Contention } => {
+                write!(f, "attempt {attempt} met another caller in its way")
+            }
+            Self::AttemptIgnored { attempt, .. } => {
+                write!(f, "attempt {attempt} failed by its caller's fault")
+            }
             Self::AttemptTimedOut { attempt, limit } => {
                 write!(f, "attempt {attempt} was cut off at its limit of {}", Span(*limit))
             }

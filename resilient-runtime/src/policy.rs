@@ -24,6 +24,8 @@ pub(crate) struct Policy {
     /// Whether any layer may answer in the function's place. A function without one cannot be refused by the
     /// deadline around it either: its return type may not be able to say so.
     pub(crate) can_refuse: bool,
+    /// An attribute says what answers in the function's place where it fails.
+    pub(crate) has_fallback: bool,
     pub(crate) deadline: Option<Duration>,
     /// At most one attempt when `None`.
     pub(crate) retry: Option<Retry>,
@@ -116,6 +118,7 @@ impl Policy {
             operation,
             context,
             can_refuse,
+            has_fallback,
             deadline,
             retry,
             retry_on_open,
@@ -162,6 +165,7 @@ impl Policy {
             && *operation == other.operation
             && Arc::ptr_eq(context, &other.context)
             && *can_refuse == other.can_refuse
+            && *has_fallback == other.has_fallback
             && *deadline == other.deadline
             && *retry == other.retry
             && *retry_on_open == other.retry_on_open
@@ -222,6 +226,7 @@ mod tests {
             operation: "f",
             context: context(),
             can_refuse: true,
+            has_fallback: false,
             deadline: None,
             retry: None,
             retry_on_open: false,
@@ -252,9 +257,10 @@ mod tests {
 
     #[test]
     fn a_policy_that_differs_in_one_thing_is_another() {
-        let of_numbers: [fn(&mut Policy); 10] = [
+        let of_numbers: [fn(&mut Policy); 11] = [
             |it| it.operation = "g",
             |it| it.can_refuse = false,
+            |it| it.has_fallback = true,
             |it| it.deadline = Some(Duration::from_secs(1)),
             |it| it.retry = Some(retry()),
             |it| it.retry_on_open = true,

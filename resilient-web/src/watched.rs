@@ -184,7 +184,7 @@ impl Of {
             EventKind::RetryScheduled { .. } => figures.totals.retries += 1,
             EventKind::HedgeStarted { .. } => figures.totals.hedges += 1,
             EventKind::FallbackUsed => figures.totals.fallbacks += 1,
-            EventKind::Finished { attempts, reason, ignored, took } => {
+            EventKind::Finished { attempts, reason, ignored, took, .. } => {
                 figures.totals.attempts += u64::from(*attempts);
                 figures.call(now, Ended::of(*reason, *ignored), *took);
             }

@@ -64,6 +64,7 @@ pub struct Execution {
     is_lane: bool,
     stage: Stage,
     ended: Option<StopReason>,
+    stand_in: StandIn,
     /// [`Moment::NEVER`] while nobody wants to know.
     #[cfg(feature = "metrics")]
     began: Moment,
@@ -130,6 +131,18 @@ enum Stage {
     Running,
     /// A rule about its result.
     Judging,
+}
+
+/// Whether a fallback may answer in the function's place. That it does belongs to what is told of the call's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum StandIn {
+    /// None that is known of; an attribute's is known to the policy.
+    None,
+    May,
+    /// The call has failed, which is told once it is known whether the fallback answers.
+    Decides {
+        ignored: bool,
+    },
 }
 
 // Only where the build is optimised: LLVM obeys `always` in a debug build as well, and a copy of the healthy path in each
@@ -235,6 +248,7 @@ impl Execution {
             paid: false,
             is_lane: false,
             ended: None,
+            stand_in: StandIn::None,
             #[cfg(feature = "metrics")]
             began: Moment::NEVER,
             spans: Spans::NONE,
@@ -410,10 +424,29 @@ impl Execution {
     #[cold]
     pub fn end_call(self) {}
 
+    /// Whether there is a fallback, where no attribute says so.
+    #[inline]
+    pub(crate) fn may_fall_back(&mut self, may: bool) {
+        if may {
+            self.stand_in = StandIn::May;
+        }
+    }
+
+    /// Tells the end of a call for which something might have stood in.
+    fn decide(&mut self, fallback: bool) {
+        if let StandIn::Decides { ignored } = self.stand_in
+            && let Some(reason) = self.ended
+        {
+            self.stand_in = StandIn::None;
+            self.tell_end(reason, ignored, fallback);
+        }
+    }
+
     /// Whether the fallback should answer; tells that it does.
     pub fn wants_fallback(&mut self) -> bool {
         let wants = self.ended != Some(StopReason::Success);
         if wants {
+            self.decide(true);
             self.spans.fall_back();
             self.tell(|| EventKind::FallbackUsed);
         }
@@ -477,7 +510,7 @@ impl Execution {
         self.sample(took, true);
         self.spans.end_attempt(Ending::Success, None);
         if heard && !self.is_lane {
-            self.tell_finished(StopReason::Success, false);
+            self.tell_finished(StopReason::Success, false, false);
         }
     }
 
@@ -490,7 +523,8 @@ impl Execution {
         let took = self.took();
         let attempt = self.attempts;
         if outcome == Outcome::Ignored {
-            self.tell(|| EventKind::AttemptIgnored { attempt });
+            let class = || if verdict.retries() { Class::Contention } else { Class::Caller };
+            self.tell(|| EventKind::AttemptIgnored { attempt, class: class() });
         } else {
             let class = if verdict.retries() { Class::Transient } else { Class::Permanent };
             self.tell(|| EventKind::AttemptFailed { attempt, class, took });
@@ -568,7 +602,13 @@ impl Execution {
             Ok(delay) => self.try_again_after(delay),
             Err(reason) => {
                 self.return_ticket(outcome, took);
-                self.end(reason, ignored);
+                debug_assert!(!self.is_lane, "a lane is concluded by its call");
+                self.ended = Some(reason);
+                if self.policy.has_fallback || self.stand_in == StandIn::May {
+                    self.stand_in = StandIn::Decides { ignored };
+                } else {
+                    self.tell_end(reason, ignored, false);
+                }
             }
         }
         self.ended.is_some()
@@ -648,17 +688,22 @@ impl Execution {
     fn end(&mut self, reason: StopReason, ignored: bool) {
         self.ended = Some(reason);
         if !self.is_lane {
-            self.tell_finished(reason, ignored);
-            self.spans.end_call(reason, self.attempts, ignored);
+            self.tell_end(reason, ignored, false);
         }
     }
 
-    fn tell_finished(&self, reason: StopReason, ignored: bool) {
+    fn tell_end(&mut self, reason: StopReason, ignored: bool, fallback: bool) {
+        self.tell_finished(reason, ignored, fallback);
+        self.spans.end_call(reason, self.attempts, ignored);
+    }
+
+    fn tell_finished(&self, reason: StopReason, ignored: bool, fallback: bool) {
         #[cfg(feature = "metrics")]
         let took = || (self.began != Moment::NEVER).then(|| self.now().since(self.began));
         #[cfg(not(feature = "metrics"))]
         let took = || None;
-        self.tell(|| EventKind::Finished { attempts: self.attempts, reason, ignored, took: took() });
+        let attempts = self.attempts;
+        self.tell(|| EventKind::Finished { attempts, reason, ignored, fallback, took: took() });
     }
 
     #[inline(never)]
@@ -698,6 +743,10 @@ impl Execution {
 
     #[cold]
     fn dropped(&mut self) {
+        if self.ended.is_some() {
+            // The fallback is not for this error.
+            return self.decide(false);
+        }
         self.leave();
         let took = self.took();
         let (outcome, reason) = match self.stage {
@@ -772,7 +821,7 @@ impl Future for Pause<'_> {
 impl Drop for Execution {
     #[inline]
     fn drop(&mut self) {
-        if self.ended.is_none() {
+        if self.ended.is_none() || matches!(self.stand_in, StandIn::Decides { .. }) {
             self.dropped();
         }
     }

@@ -16,7 +16,7 @@ use crate::counters::Counters;
 use crate::event::{EventKind, Events};
 use crate::family::{Family, MOST_KEYS};
 use crate::health::{HealthConfig, HealthStatus, ServiceHealth};
-use crate::outcome::Outcome;
+use crate::outcome::{Class, Outcome};
 use crate::rate_limit::{Algorithm, RateLimitConfig, RateLimiterCore};
 use crate::registry::{Origin, Registry, Shared};
 use crate::retry::BudgetCore;
@@ -403,11 +403,12 @@ fn who_listens_while_it_tells_hears_it_once_and_who_has_gone_hears_nothing() {
                 let own = Arc::new(AtomicU32::new(0));
                 let hears = Arc::clone(&own);
                 let listening = events.subscribe(move |event| {
-                    if matches!(event.kind, EventKind::AttemptIgnored { attempt } if attempt == mine) {
+                    if matches!(event.kind, EventKind::AttemptIgnored { attempt, .. } if attempt == mine) {
                         hears.fetch_add(1, Ordering::Relaxed);
                     }
                 });
-                let tell = || events.tell("op", EventKind::AttemptIgnored { attempt: mine });
+                let tell =
+                    || events.tell("op", EventKind::AttemptIgnored { attempt: mine, class: Class::Caller });
                 tell();
                 assert_eq!(own.load(Ordering::Relaxed), 1);
                 drop(listening);

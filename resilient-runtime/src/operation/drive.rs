@@ -15,6 +15,7 @@ pub(super) fn drive<T, E: From<ResilienceError> + 'static>(
     judge: Judge<'_, T, E>,
     mut attempt: impl FnMut(&mut Execution) -> Attempted<T, E>,
 ) -> Result<T, E> {
+    call.may_fall_back(judge.has_fallback());
     let out = loop {
         {
             let out = 'attempt: {
@@ -73,6 +74,7 @@ pub(super) async fn drive_async<T, E: From<ResilienceError> + 'static, F: Future
     judge: Judge<'_, T, E>,
     mut operation: impl FnMut() -> F,
 ) -> Result<T, E> {
+    call.may_fall_back(judge.has_fallback());
     let out = loop {
         {
             let out = attempted(&mut call, &mut operation).await;
@@ -93,6 +95,7 @@ pub(super) async fn drive_hedged<T, E: From<ResilienceError> + 'static, F: Futur
     operation: impl Fn() -> F,
 ) -> Result<T, E> {
     let operation = &operation;
+    call.may_fall_back(judge.has_fallback());
     let out = loop {
         {
             let lane = |lane| async move {

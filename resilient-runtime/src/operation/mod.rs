@@ -118,6 +118,8 @@ impl Parts {
             context: Arc::clone(runtime.context()),
             // The error of every call can say so.
             can_refuse: true,
+            // The call says so.
+            has_fallback: false,
             deadline: *deadline,
             retry: *retry,
             retry_on_open: *retry_on_open,

@@ -258,6 +258,10 @@ impl<T, E: From<ResilienceError> + 'static> Judge<'_, T, E> {
         }
     }
 
+    pub(super) fn has_fallback(&self) -> bool {
+        self.returning.is_some_and(|returning| returning.fallback.is_some())
+    }
+
     /// Hands out the answer, or the refusal, or what stands in for it.
     pub(super) fn end(&self, mut call: Execution, out: Attempted<T, E>) -> Result<T, E> {
         let fallback = self.returning.and_then(|returning| returning.fallback.as_deref());

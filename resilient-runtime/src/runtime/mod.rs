@@ -272,6 +272,7 @@ impl Runtime {
             operation,
             context,
             can_refuse: spec.can_refuse(),
+            has_fallback: spec.layers.fallback,
             deadline,
             retry,
             retry_on_open: spec.retry_on_open,

@@ -5,6 +5,7 @@ use tracing::{Level, event};
 
 use crate::breaker::State;
 use crate::event::{Event, EventKind};
+use crate::outcome::Class;
 use crate::reason::StopReason;
 
 const TARGET: &str = "resilient";
@@ -36,7 +37,10 @@ pub(crate) fn emit(event: &Event) {
             let took = took.map(seconds);
             event!(target: TARGET, Level::DEBUG, operation, attempt, ?class, took, "attempt failed");
         }
-        EventKind::AttemptIgnored { attempt } => {
+        EventKind::AttemptIgnored { attempt, class: Class::Contention } => {
+            event!(target: TARGET, Level::DEBUG, operation, attempt, "attempt met another caller in its way");
+        }
+        EventKind::AttemptIgnored { attempt, .. } => {
             event!(target: TARGET, Level::DEBUG, operation, attempt, "attempt failed by its caller's fault");
         }
         EventKind::AttemptTimedOut { attempt, limit } => {
@@ -55,7 +59,7 @@ pub(crate) fn emit(event: &Event) {
             let (kind, retry_after) = (kind.as_str(), retry_after.map(seconds));
             event!(target: TARGET, Level::WARN, operation, kind, retry_after, "call refused");
         }
-        EventKind::Finished { attempts, reason, .. } => {
+        EventKind::Finished { attempts, reason, fallback, .. } => {
             let text = reason.as_str();
             match reason {
                 StopReason::Success | StopReason::Cancelled => {
@@ -63,6 +67,9 @@ pub(crate) fn emit(event: &Event) {
                 }
                 StopReason::NotRetryable | StopReason::Refused => {
                     event!(target: TARGET, Level::INFO, operation, attempts, reason = text, "call finished");
+                }
+                _ if *fallback => {
+                    event!(target: TARGET, Level::WARN, operation, attempts, reason = text, "call failed");
                 }
                 _ => event!(target: TARGET, Level::ERROR, operation, attempts, reason = text, "call failed"),
             }
