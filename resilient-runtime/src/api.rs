@@ -14,7 +14,7 @@ use crate::registry::{
     UnknownBreaker, UnknownBulkhead, UnknownOperation, UnknownRateLimiter, UnknownService,
 };
 use crate::runtime::{Origins, Runtime};
-use crate::site::{Site, Spec, sites};
+use crate::site::{Spec, sites};
 
 /// Reads the environment and `.env` now and checks everything, so that a wrong value stops the start of the program
 /// and not its first call.
@@ -179,7 +179,11 @@ pub fn reload() -> Result<(), ConfigErrors> {
     Runtime::current().try_configure(Origins::read_again)
 }
 
-/// What is in force for one annotated function, value by value, with the source each came from; print it.
+/// What is in force for one annotated function, value by value, with the source each came from; print it. With the feature
+/// `checks`, which every client, the factories and the web pages bring, also for what
+/// [`ResilienceConfig`](crate::ResilienceConfig) made in code: `explain("database")`.
+///
+/// The trap: where a function and code use one name, it is the function's.
 ///
 /// ```no_run
 /// # use resilient_runtime as resilient;
@@ -193,13 +197,18 @@ pub fn reload() -> Result<(), ConfigErrors> {
 /// leaves unguarded, named by its path or the end of it (`UserRepository::new`), it says why.
 #[inline]
 pub fn explain(operation: &str) -> Result<Explanation, UnknownOperation> {
-    let known = || sites().map(Site::operation).collect();
-    let site = sites().find(|site| site.operation() == operation);
-    let site = site.ok_or_else(|| UnknownOperation::new(operation, known()))?;
-    Ok(Runtime::current().explain(&site.asking()))
+    let runtime = Runtime::current();
+    if let Some(site) = sites().find(|site| site.operation() == operation) {
+        return Ok(runtime.explain(&site.asking()));
+    }
+    #[cfg(feature = "checks")]
+    if let Some(explained) = runtime.explain_made(operation) {
+        return Ok(explained);
+    }
+    Err(UnknownOperation::new(operation, operations().into_iter().map(|known| known.name).collect()))
 }
 
-/// An annotated function of this program.
+/// An annotated function of this program, or what stands in code for one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -216,8 +225,10 @@ pub struct Operation {
     pub attributes: Vec<&'static str>,
     /// Its breaker, if it has one.
     pub breaker: Option<&'static str>,
-    /// Whether it is async.
+    /// Whether it is async; of what was made in code, whether it has layers that only async calls have.
     pub is_async: bool,
+    /// Whether it is an annotated function, and not made in code.
+    pub is_annotated: bool,
 }
 
 impl Operation {
@@ -231,15 +242,22 @@ impl Operation {
             attributes: spec.attributes().collect(),
             breaker: spec.breaker_name_of(name),
             is_async: spec.is_async,
+            is_annotated: true,
         }
     }
 }
 
 /// Every annotated function of the program, called or not, by name. What an attribute on an `impl` block or trait left
 /// out is in [`skipped`](crate::skipped).
+///
+/// With the feature `checks`, which every client, the factories and the web pages bring, so is what
+/// [`ResilienceConfig`](crate::ResilienceConfig) has made so far in code, clients among it, once for each name; it stays when what
+/// was made is gone. `is_annotated` tells them apart.
 #[inline]
 pub fn operations() -> Vec<Operation> {
     let mut operations: Vec<_> = sites().map(|site| Operation::of(site.spec(), site.operation())).collect();
+    #[cfg(feature = "checks")]
+    operations.extend(Runtime::current().made_in_code());
     operations.sort_by(|a, b| (a.name, &a.location).cmp(&(b.name, &b.location)));
     operations
 }

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, HashMap};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use resilient_runtime::__private::configured;
 use resilient_runtime::{
     Explanation, HealthStatus, KeyedBreakers, Operation, ResilienceHealth, explain, operations,
     resilience_health,
@@ -92,7 +91,8 @@ fn look(shared: &Shared) -> All {
     let health = resilience_health();
     let mut seen: HashMap<_, _> = heard.names().into_iter().collect();
     let mut rows = BTreeMap::new();
-    for (made, operation) in known() {
+    for operation in by_rank() {
+        let made = if operation.is_annotated { "annotated" } else { "configured" };
         let named = seen.remove(operation.name);
         rows.entry(operation.name).or_insert_with(|| {
             let breaker = operation.breaker;
@@ -102,7 +102,7 @@ fn look(shared: &Shared) -> All {
                 function: Some(operation.function),
                 location: Some(operation.location),
                 attributes: Some(operation.attributes),
-                is_async: (made == "annotated").then_some(operation.is_async),
+                is_async: operation.is_annotated.then_some(operation.is_async),
                 breaker,
                 state: breaker.and_then(|name| state_of(&health, name)),
                 ..row
@@ -129,10 +129,11 @@ fn look(shared: &Shared) -> All {
     }
 }
 
-/// Annotated functions first, then what was made in code.
-fn known() -> impl Iterator<Item = (&'static str, Operation)> {
-    let annotated = operations().into_iter().map(|operation| ("annotated", operation));
-    annotated.chain(configured().into_iter().map(|(operation, _)| ("configured", operation)))
+/// Annotated functions first, whose name may be that of what was made in code.
+fn by_rank() -> Vec<Operation> {
+    let mut all = operations();
+    all.sort_by_key(|operation| !operation.is_annotated);
+    all
 }
 
 fn shown(heard: &Heard, name: String, made: &'static str, named: Option<&Named>) -> Shown {
@@ -214,9 +215,6 @@ fn explanations(wanted: Option<&str>) -> BTreeMap<&'static str, Explanation> {
         if let Ok(explanation) = explain(operation.name) {
             explained.entry(operation.name).or_insert(explanation);
         }
-    }
-    for (operation, explanation) in configured().into_iter().filter(|(operation, _)| is_wanted(operation)) {
-        explained.entry(operation.name).or_insert(explanation);
     }
     explained
 }

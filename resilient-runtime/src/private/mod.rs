@@ -84,12 +84,6 @@ pub fn settled(config: crate::ResilienceConfig, settings: &Settings) -> crate::R
     config.settled(settings)
 }
 
-/// Every operation that was made in code, by name, with what is in force for it.
-#[cfg(feature = "checks")]
-pub fn configured() -> Vec<(crate::Operation, crate::Explanation)> {
-    crate::runtime::Runtime::current().configured()
-}
-
 /// A return type that can say that the library refused.
 #[diagnostic::on_unimplemented(
     message = "a function returning `{Self}` cannot be guarded: it has no way to say that a call was refused",

@@ -317,16 +317,27 @@ impl Runtime {
         self.0.configured.lock().whole().insert(asking.operation, made);
     }
 
-    /// Every operation that was made in code, by name, with what is in force for it.
+    /// Every operation that was made in code.
     #[cfg(feature = "checks")]
-    pub(crate) fn configured(&self) -> Vec<(Operation, Explanation)> {
-        let known: Vec<_> =
-            self.0.configured.lock().whole().iter().map(|(name, made)| (*name, made.clone())).collect();
-        let explained = |(operation, (spec, written)): (&'static str, (Spec, Settings))| {
-            let explanation = self.explain(&Asking { spec: &spec, operation, written });
-            (Operation::of(&spec, operation), explanation)
+    #[inline]
+    pub(crate) fn made_in_code(&self) -> Vec<Operation> {
+        let made = self.0.configured.lock().whole();
+        let shown = |(name, (spec, _)): (&&'static str, &(Spec, Settings))| Operation {
+            is_annotated: false,
+            ..Operation::of(spec, name)
         };
-        known.into_iter().map(explained).collect()
+        made.iter().map(shown).collect()
+    }
+
+    /// What is in force for an operation that was made in code.
+    #[cfg(feature = "checks")]
+    #[inline]
+    pub(crate) fn explain_made(&self, operation: &str) -> Option<Explanation> {
+        let known = self.0.configured.lock().whole();
+        let (operation, (spec, written)) =
+            known.iter().find(|(name, _)| **name == operation).map(|(name, made)| (*name, made.clone()))?;
+        drop(known);
+        Some(self.explain(&Asking { spec: &spec, operation, written }))
     }
 
     /// Makes an operation known that is no annotated function, so that its variables are read.
