@@ -20,7 +20,8 @@ use super::unknown::UnknownName;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Format {
-    /// `json`, by `serde_json`; always built in.
+    /// `json`, by `serde_json`; always built in. It has no infinities and no NaN: they are written as `null`, which is read as
+    /// no number again.
     Json,
     /// `msgpack`, by `rmp-serde`; feature `messagepack`.
     MessagePack,

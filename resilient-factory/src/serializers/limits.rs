@@ -7,9 +7,13 @@
 /// newtypes inside one another; default 128, at most 512, so that no stack of 2 MiB overflows.
 ///
 /// What is claimed is checked before anything is allocated for it. Memory while reading is at most the decompressed
-/// bytes, what the decompressor itself needs (12 MiB, lz4's largest blocks; zstd's window up to `max_size`), and the value: a
-/// `Vec<u64>` of small numbers is eight times the size of its bytes, and a `Vec<Value>` more. The trap: a value larger
-/// than `max_size`, or nested deeper than `max_depth`, is not written either, since it could not be read again.
+/// bytes, what the decompressor itself needs (12 MiB for lz4's largest blocks; zstd's window up to `max_size`), and the
+/// value: a `Vec<u64>` of small numbers is eight times the size of its bytes, a `Vec<Value>` more, and what reads a pickle
+/// takes up to forty times its bytes. Sequences whose elements take no bytes, as a `Vec<()>` in `binary`, have at most
+/// 65,536 of them more than the input has bytes.
+///
+/// The trap: a value larger than `max_size`, or nested deeper than `max_depth`, is not written either, since it could not
+/// be read again.
 ///
 /// ```
 /// # use resilient_factory::serializers::Limits;

@@ -115,6 +115,12 @@ impl From<Format> for SerializerOptions {
     }
 }
 
+impl From<&Self> for SerializerOptions {
+    fn from(options: &Self) -> Self {
+        *options
+    }
+}
+
 impl From<JsonOptions> for SerializerOptions {
     fn from(options: JsonOptions) -> Self {
         Self { format: FormatOptions::Json(options), ..Format::Json.into() }

@@ -146,7 +146,8 @@ fn s000_08_s000_09_the_default_registry_has_a_primary_and_a_backup() {
     assert_eq!(status["factories"]["primary"]["weight"], 1.0);
     assert_eq!(status["factories"]["backup"]["weight"], 0.8);
     assert_eq!(registry().pick().unwrap().id(), "primary");
-    let made = create_serializer_resilient_blocking(Format::Cbor).unwrap();
+    let options = SerializerOptions::from(Format::Cbor);
+    let made = create_serializer_resilient_blocking(SerializerOptions::from(&options)).unwrap();
     assert_eq!(made.requested().unwrap().format(), Format::Cbor);
 }
 
