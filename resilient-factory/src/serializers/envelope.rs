@@ -110,6 +110,7 @@ impl<'a> Envelope<'a> {
             return serializer::read(self.format, self.payload, limits);
         }
         let claimed = self.original_len;
+        serializer::within(Layer::Envelope, claimed, limits)?;
         let bytes = super::compression::decompress(self.compression, self.payload, claimed, Some(claimed))?;
         if bytes.len() != claimed {
             return Err(error(Malformed, 8, "claims another length than its payload decompresses to"));

@@ -226,7 +226,7 @@ fn unavailable(format: Format) -> SerializationError {
     SerializationError::in_format(format, Unsupported, None, what)
 }
 
-fn within(layer: Layer, size: usize, limits: Limits) -> Result<(), SerializationError> {
+pub(super) fn within(layer: Layer, size: usize, limits: Limits) -> Result<(), SerializationError> {
     let limit = limits.max_size();
     if size <= limit {
         return Ok(());
