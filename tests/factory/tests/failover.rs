@@ -145,6 +145,19 @@ async fn the_emergency_is_made_once_when_all_others_have_failed_and_not_for_an_u
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_emergency_that_fails_is_asked_once_for_each_request() {
+    let source = Source::default();
+    source.is(DOWN);
+    let emergency = source.clone();
+    let serializers =
+        Failover::builder().emergency(move || Ok(emergency.factory("emergency", &["json"]))).build().unwrap();
+    for request in 1..3 {
+        let error = serializers.create("json", &request).await.unwrap_err();
+        assert_eq!((error.failures().len(), source.builds()), (1, request));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn d000_11_an_emergency_that_cannot_be_made_is_one_more_failure_and_hides_none() {
     let source = Source::default();
     source.is(DOWN);
@@ -423,7 +436,7 @@ async fn who_is_out_of_time_asks_nobody_else() {
         resilient::ResilienceError::find(&error)
             .is_some_and(resilient::ResilienceError::is_deadline_exceeded)
     );
-    assert_eq!(backup.builds(), 0);
+    assert_eq!((error.failures().len(), backup.builds()), (1, 0));
 }
 
 #[tokio::test]
