@@ -4,7 +4,7 @@
 ///
 /// [`max_size`](Self::max_size): bytes, of the input and of what it decompresses to; default 64 MiB.
 /// [`max_depth`](Self::max_depth): levels of sequences, maps, structs, tuples, variants with content, `Some` and
-/// newtypes inside one another; default 128, at most 512, so that no stack of 2 MiB overflows.
+/// newtypes inside one another; default 128, at most 256, which a thread's 2 MiB of stack hold unless the types are large.
 ///
 /// What is claimed is checked before anything is allocated for it. Memory while reading is at most the decompressed
 /// bytes, what the decompressor itself needs (12 MiB for lz4's largest blocks; zstd's window up to `max_size`), and the
@@ -35,9 +35,9 @@ impl Limits {
         Self { max_size: bytes, ..self }
     }
 
-    /// At most this many levels; more than 512 are 512.
+    /// At most this many levels; more than 256 are 256.
     pub const fn with_max_depth(self, levels: usize) -> Self {
-        Self { max_depth: if levels > 512 { 512 } else { levels }, ..self }
+        Self { max_depth: if levels > 256 { 256 } else { levels }, ..self }
     }
 
     /// The most bytes, of the input and decompressed.

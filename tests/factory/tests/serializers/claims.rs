@@ -4,6 +4,8 @@ use resilient::factory::serializers::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::values::Value;
+
 fn made(options: impl Into<SerializerOptions>) -> Serializer {
     Serializer::new(options).unwrap()
 }
@@ -49,7 +51,7 @@ fn a_million_levels_are_refused_in_every_format() {
 #[test]
 fn what_is_too_deep_to_be_read_is_not_written() {
     for format in Format::ALL {
-        for limit in [1, 7, 64, 127, 512] {
+        for limit in [1, 7, 64, 127, 256] {
             let limits = Limits::default().with_max_depth(limit);
             let serializer = made(SerializerOptions::from(*format).limits(limits));
             // A newtype and its sequence are two levels.
@@ -190,6 +192,22 @@ fn d000_04_no_format_makes_numbers_of_booleans_or_lists_of_tuples() {
         assert_eq!((flag, pair, number), (true, (1, 2), i64::MAX));
         if *format != Format::Binary {
             assert!(serializer.deserialize::<(u8, (u8, u8), i64)>(&bytes).is_err(), "{format}");
+        }
+    }
+}
+
+#[test]
+fn the_deepest_limit_there_is_fits_the_stack_of_a_thread() {
+    let limits = Limits::default().with_max_depth(usize::MAX);
+    assert_eq!(limits.max_depth(), 256);
+    // A variant and its sequence are two levels.
+    let deep = (0..127).fold(Value::Nothing, |inner, _| Value::List(vec![inner]));
+    for format in Format::ALL {
+        let serializer = made(SerializerOptions::from(*format).limits(limits));
+        let bytes = serializer.serialize(&deep).unwrap();
+        assert_eq!(serializer.deserialize::<Value>(&bytes).unwrap(), deep);
+        if *format != Format::Binary {
+            serializer.deserialize::<serde_json::Value>(&bytes).unwrap();
         }
     }
 }
