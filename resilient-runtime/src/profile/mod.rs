@@ -33,8 +33,10 @@ pub use settings::{
 };
 
 pub(crate) use defaults::Profiles;
-#[cfg(any(feature = "chaos", feature = "checks"))]
+#[cfg(feature = "checks")]
 pub use defaults::name_in_variables;
+#[cfg(all(feature = "chaos", not(feature = "checks")))]
+pub(crate) use defaults::name_in_variables;
 #[cfg(any(feature = "chaos", feature = "checks"))]
 pub(crate) use env::nearest;
 pub(crate) use env::{Environment, Parsed};
