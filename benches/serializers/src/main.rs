@@ -129,6 +129,14 @@ fn main() {
         };
         let both = [row("writes", &writes), row("reads", &reads)];
         beyond.extend(both.into_iter().flatten().filter(|(_, ratio)| options != ascii && *ratio > TARGET));
+        if let ([ours_w, bare_w], [ours_r, bare_r]) = (&*writes, &*reads) {
+            let (ours, bare) = (ours_w.min + ours_r.min, bare_w.min + bare_r.min);
+            println!(
+                "| {options} | {} | there and back | {ours:.0} | | {bare:.0} | {:.3} | |",
+                bytes.len(),
+                ours / bare
+            );
+        }
     }
     println!("\n| envelope of JSON, by | bytes | sealed, ns | opened, ns |\n|---|--:|--:|--:|");
     for compression in Compression::ALL {

@@ -10,14 +10,14 @@ mod write;
 use std::cell::Cell;
 
 pub(super) use read::Bounded;
-pub(super) use write::Counted;
+pub(super) use write::{Counted, exceeded};
 
 use super::{Format, Limits, SerializationError, SerializationErrorKind};
 
 /// What a sequence may hold besides elements of a byte: those that take none, such as `()` in `binary`.
 const WITHOUT_BYTES: usize = 1 << 16;
 
-/// What one reading or writing may still promise, and the limit that ended it.
+/// What one reading may still promise, and the limit that ended it.
 #[derive(Debug)]
 pub(super) struct Gauge {
     max_depth: usize,
@@ -36,7 +36,7 @@ pub(super) enum Exceeded {
 }
 
 impl Gauge {
-    pub(super) fn for_reading(limits: Limits, bytes: usize) -> Self {
+    pub(super) fn new(limits: Limits, bytes: usize) -> Self {
         Self {
             max_depth: limits.max_depth(),
             reserve_left: Cell::new(bytes),
@@ -44,10 +44,6 @@ impl Gauge {
             elements_left: Cell::new(bytes.saturating_mul(2).saturating_add(WITHOUT_BYTES)),
             exceeded: Cell::new(None),
         }
-    }
-
-    pub(super) fn for_writing(limits: Limits) -> Self {
-        Self::for_reading(limits, 0)
     }
 
     /// The limit that ended it, if one did, as an error of `format`.
@@ -90,7 +86,7 @@ impl Gauge {
     }
 }
 
-/// Where in the nesting a reader or writer is: the gauge of all of them, and how many levels may still be inside.
+/// Where in the nesting a reader is: the gauge of all of them, and how many levels may still be inside.
 #[derive(Clone, Copy, Debug)]
 struct Level<'g> {
     gauge: &'g Gauge,

@@ -1,4 +1,5 @@
 //! A serializer around another that counts levels: what is written can be read again.
+use std::cell::Cell;
 use std::fmt::Display;
 
 use serde::ser::{
@@ -6,47 +7,79 @@ use serde::ser::{
     SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
 
-use super::{Gauge, Level};
+use super::Exceeded;
+use crate::serializers::{Format, Limits, SerializationError};
 
-/// A value that is written under a gauge.
-#[derive(Debug)]
-pub(in crate::serializers) struct Counted<'g, 'v, T: ?Sized> {
-    value: &'v T,
-    level: Level<'g>,
+thread_local! {
+    /// Whether the writing that failed on this thread was too deep. It is here, and not beside the count of levels, so that
+    /// a serializer with its count is two words, which are handed on in registers.
+    static TOO_DEEP: Cell<bool> = const { Cell::new(false) };
 }
 
-impl<'g, 'v, T: ?Sized> Counted<'g, 'v, T> {
-    pub(in crate::serializers) fn new(value: &'v T, gauge: &'g Gauge) -> Self {
-        Self { value, level: Level::outermost(gauge) }
+/// How many levels may still be inside.
+#[derive(Clone, Copy, Debug)]
+struct Depth {
+    left: usize,
+}
+
+impl Depth {
+    #[inline(always)]
+    fn inside<E: Error>(self) -> Result<Self, E> {
+        if self.left == 0 { Err(too_deep()) } else { Ok(Self { left: self.left - 1 }) }
     }
 }
 
-impl<T: Serialize + ?Sized> Serialize for Counted<'_, '_, T> {
+#[cold]
+fn too_deep<E: Error>() -> E {
+    TOO_DEEP.set(true);
+    E::custom("beyond a limit")
+}
+
+/// That the writing which failed last on this thread was too deep, if it was.
+pub(in crate::serializers) fn exceeded(format: Format, limits: Limits) -> Option<SerializationError> {
+    TOO_DEEP.take().then(|| Exceeded::Depth(limits.max_depth()).into_error(format, None))
+}
+
+/// A value whose levels are counted while it is written.
+#[derive(Debug)]
+pub(in crate::serializers) struct Counted<'v, T: ?Sized> {
+    value: &'v T,
+    depth: Depth,
+}
+
+impl<'v, T: ?Sized> Counted<'v, T> {
+    pub(in crate::serializers) fn new(value: &'v T, limits: Limits) -> Self {
+        TOO_DEEP.set(false);
+        Self { value, depth: Depth { left: limits.max_depth() } }
+    }
+}
+
+impl<T: Serialize + ?Sized> Serialize for Counted<'_, T> {
     #[inline(always)]
     fn serialize<S: Serializer>(&self, inner: S) -> Result<S::Ok, S::Error> {
-        self.value.serialize(Counting { inner, level: self.level })
+        self.value.serialize(Counting { inner, depth: self.depth })
     }
 }
 
-/// The serializer `inner`, or what it makes of a sequence or a map, at a level.
+/// The serializer `inner`, or what it makes of a sequence or a map, at a depth.
 #[derive(Debug)]
-pub(in crate::serializers) struct Counting<'g, S> {
+pub(in crate::serializers) struct Counting<S> {
     inner: S,
-    level: Level<'g>,
+    depth: Depth,
 }
 
-impl<'g, S> Counting<'g, S> {
+impl<S> Counting<S> {
     #[inline(always)]
     fn deeper<I, E: Error>(
         self,
         levels: usize,
         inside: impl FnOnce(S) -> Result<I, E>,
-    ) -> Result<Counting<'g, I>, E> {
-        let mut level = self.level;
+    ) -> Result<Counting<I>, E> {
+        let mut depth = self.depth;
         for _ in 0..levels {
-            level = level.inside(E::custom)?;
+            depth = depth.inside()?;
         }
-        Ok(Counting { inner: inside(self.inner)?, level })
+        Ok(Counting { inner: inside(self.inner)?, depth })
     }
 }
 
@@ -59,16 +92,16 @@ macro_rules! scalars {
     )*};
 }
 
-impl<'g, S: Serializer> Serializer for Counting<'g, S> {
+impl<S: Serializer> Serializer for Counting<S> {
     type Ok = S::Ok;
     type Error = S::Error;
-    type SerializeSeq = Counting<'g, S::SerializeSeq>;
-    type SerializeTuple = Counting<'g, S::SerializeTuple>;
-    type SerializeTupleStruct = Counting<'g, S::SerializeTupleStruct>;
-    type SerializeTupleVariant = Counting<'g, S::SerializeTupleVariant>;
-    type SerializeMap = Counting<'g, S::SerializeMap>;
-    type SerializeStruct = Counting<'g, S::SerializeStruct>;
-    type SerializeStructVariant = Counting<'g, S::SerializeStructVariant>;
+    type SerializeSeq = Counting<S::SerializeSeq>;
+    type SerializeTuple = Counting<S::SerializeTuple>;
+    type SerializeTupleStruct = Counting<S::SerializeTupleStruct>;
+    type SerializeTupleVariant = Counting<S::SerializeTupleVariant>;
+    type SerializeMap = Counting<S::SerializeMap>;
+    type SerializeStruct = Counting<S::SerializeStruct>;
+    type SerializeStructVariant = Counting<S::SerializeStructVariant>;
 
     scalars! {
         serialize_bool: bool, serialize_i8: i8, serialize_i16: i16, serialize_i32: i32, serialize_i64: i64,
@@ -84,8 +117,8 @@ impl<'g, S: Serializer> Serializer for Counting<'g, S> {
 
     #[inline(always)]
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
-        let level = self.level.inside(S::Error::custom)?;
-        self.inner.serialize_some(&Counted { value, level })
+        let depth = self.depth.inside()?;
+        self.inner.serialize_some(&Counted { value, depth })
     }
 
     #[inline(always)]
@@ -105,7 +138,7 @@ impl<'g, S: Serializer> Serializer for Counting<'g, S> {
         index: u32,
         variant: &'static str,
     ) -> Result<S::Ok, S::Error> {
-        self.level.inside(S::Error::custom)?;
+        self.depth.inside()?;
         self.inner.serialize_unit_variant(name, index, variant)
     }
 
@@ -115,8 +148,8 @@ impl<'g, S: Serializer> Serializer for Counting<'g, S> {
         name: &'static str,
         value: &T,
     ) -> Result<S::Ok, S::Error> {
-        let level = self.level.inside(S::Error::custom)?;
-        self.inner.serialize_newtype_struct(name, &Counted { value, level })
+        let depth = self.depth.inside()?;
+        self.inner.serialize_newtype_struct(name, &Counted { value, depth })
     }
 
     #[inline(always)]
@@ -127,8 +160,8 @@ impl<'g, S: Serializer> Serializer for Counting<'g, S> {
         variant: &'static str,
         value: &T,
     ) -> Result<S::Ok, S::Error> {
-        let level = self.level.inside(S::Error::custom)?;
-        self.inner.serialize_newtype_variant(name, index, variant, &Counted { value, level })
+        let depth = self.depth.inside()?;
+        self.inner.serialize_newtype_variant(name, index, variant, &Counted { value, depth })
     }
 
     #[inline(always)]
@@ -196,13 +229,13 @@ impl<'g, S: Serializer> Serializer for Counting<'g, S> {
 
 macro_rules! elements {
     ($($trait:ident :: $serialize:ident)*) => {$(
-        impl<S: $trait> $trait for Counting<'_, S> {
+        impl<S: $trait> $trait for Counting<S> {
             type Ok = S::Ok;
             type Error = S::Error;
 
             #[inline(always)]
             fn $serialize<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), S::Error> {
-                self.inner.$serialize(&Counted { value, level: self.level })
+                self.inner.$serialize(&Counted { value, depth: self.depth })
             }
 
             #[inline(always)]
@@ -219,13 +252,13 @@ elements! {
     SerializeTupleStruct::serialize_field
 }
 
-impl<S: SerializeTupleVariant> SerializeTupleVariant for Counting<'_, S> {
+impl<S: SerializeTupleVariant> SerializeTupleVariant for Counting<S> {
     type Ok = S::Ok;
     type Error = S::Error;
 
     #[inline(always)]
     fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), S::Error> {
-        self.inner.serialize_field(&Counted { value, level: self.level })
+        self.inner.serialize_field(&Counted { value, depth: self.depth })
     }
 
     #[inline(always)]
@@ -234,18 +267,18 @@ impl<S: SerializeTupleVariant> SerializeTupleVariant for Counting<'_, S> {
     }
 }
 
-impl<S: SerializeMap> SerializeMap for Counting<'_, S> {
+impl<S: SerializeMap> SerializeMap for Counting<S> {
     type Ok = S::Ok;
     type Error = S::Error;
 
     #[inline(always)]
     fn serialize_key<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), S::Error> {
-        self.inner.serialize_key(&Counted { value, level: self.level })
+        self.inner.serialize_key(&Counted { value, depth: self.depth })
     }
 
     #[inline(always)]
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), S::Error> {
-        self.inner.serialize_value(&Counted { value, level: self.level })
+        self.inner.serialize_value(&Counted { value, depth: self.depth })
     }
 
     #[inline(always)]
@@ -254,8 +287,8 @@ impl<S: SerializeMap> SerializeMap for Counting<'_, S> {
         key: &K,
         value: &V,
     ) -> Result<(), S::Error> {
-        let level = self.level;
-        self.inner.serialize_entry(&Counted { value: key, level }, &Counted { value, level })
+        let depth = self.depth;
+        self.inner.serialize_entry(&Counted { value: key, depth }, &Counted { value, depth })
     }
 
     #[inline(always)]
@@ -264,7 +297,7 @@ impl<S: SerializeMap> SerializeMap for Counting<'_, S> {
     }
 }
 
-impl<S: SerializeStruct> SerializeStruct for Counting<'_, S> {
+impl<S: SerializeStruct> SerializeStruct for Counting<S> {
     type Ok = S::Ok;
     type Error = S::Error;
 
@@ -274,7 +307,7 @@ impl<S: SerializeStruct> SerializeStruct for Counting<'_, S> {
         key: &'static str,
         value: &T,
     ) -> Result<(), S::Error> {
-        self.inner.serialize_field(key, &Counted { value, level: self.level })
+        self.inner.serialize_field(key, &Counted { value, depth: self.depth })
     }
 
     #[inline(always)]
@@ -288,7 +321,7 @@ impl<S: SerializeStruct> SerializeStruct for Counting<'_, S> {
     }
 }
 
-impl<S: SerializeStructVariant> SerializeStructVariant for Counting<'_, S> {
+impl<S: SerializeStructVariant> SerializeStructVariant for Counting<S> {
     type Ok = S::Ok;
     type Error = S::Error;
 
@@ -298,7 +331,7 @@ impl<S: SerializeStructVariant> SerializeStructVariant for Counting<'_, S> {
         key: &'static str,
         value: &T,
     ) -> Result<(), S::Error> {
-        self.inner.serialize_field(key, &Counted { value, level: self.level })
+        self.inner.serialize_field(key, &Counted { value, depth: self.depth })
     }
 
     #[inline(always)]

@@ -5,7 +5,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::serializers::{
     Format, Limits, SerializationError,
     SerializationErrorKind::{Malformed, Mismatched, Unwritable},
-    bounded::{Bounded, Counted, Gauge},
+    bounded::{Bounded, Counted, Gauge, exceeded},
 };
 
 use super::{trailing, truncated};
@@ -15,9 +15,8 @@ pub(in crate::serializers) fn write<T: Serialize + ?Sized>(
     limits: Limits,
     out: &mut Vec<u8>,
 ) -> Result<(), SerializationError> {
-    let gauge = Gauge::for_writing(limits);
-    postcard::serialize_with_flavor(&Counted::new(value, &gauge), Appended(out)).map_err(|error| {
-        gauge.exceeded(Format::Binary, None).unwrap_or_else(|| {
+    postcard::serialize_with_flavor(&Counted::new(value, limits), Appended(out)).map_err(|error| {
+        exceeded(Format::Binary, limits).unwrap_or_else(|| {
             let what = match error {
                 Error::SerializeSeqLengthUnknown => "a sequence or map must know its length to be written",
                 _ => "the value's own type refuses to be written",
@@ -53,7 +52,7 @@ pub(in crate::serializers) fn read<T: DeserializeOwned>(
     bytes: &[u8],
     limits: Limits,
 ) -> Result<T, SerializationError> {
-    let gauge = Gauge::for_reading(limits, bytes.len());
+    let gauge = Gauge::new(limits, bytes.len());
     let mut binary = postcard::Deserializer::from_bytes(bytes);
     let value = Bounded::new(&mut binary, &gauge).read();
     let left = binary.finalize().map_or(0, <[u8]>::len);

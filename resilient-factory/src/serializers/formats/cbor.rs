@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use crate::serializers::{
     Format, Limits, SerializationError,
     SerializationErrorKind::{Malformed, Unwritable},
-    bounded::{Bounded, Counted, Exceeded, Gauge},
+    bounded::{Bounded, Counted, Exceeded, Gauge, exceeded},
 };
 
 use super::{trailing, truncated};
@@ -17,9 +17,8 @@ pub(in crate::serializers) fn write<T: Serialize + ?Sized>(
     limits: Limits,
     out: &mut Vec<u8>,
 ) -> Result<(), SerializationError> {
-    let gauge = Gauge::for_writing(limits);
-    ciborium::into_writer(&Counted::new(value, &gauge), out).map_err(|error: ser::Error<io::Error>| {
-        gauge.exceeded(Format::Cbor, None).unwrap_or_else(|| {
+    ciborium::into_writer(&Counted::new(value, limits), out).map_err(|error: ser::Error<io::Error>| {
+        exceeded(Format::Cbor, limits).unwrap_or_else(|| {
             let what = match error {
                 ser::Error::Io(_) => "could not be written",
                 ser::Error::Value(_) => "the value's own type refuses to be written",
@@ -84,7 +83,7 @@ struct Within<T>(T);
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Within<T> {
     fn deserialize<D: Deserializer<'de>>(inner: D) -> Result<Self, D::Error> {
         let Asked { limits, bytes } = ASKED.get();
-        let gauge = Gauge::for_reading(limits, bytes);
+        let gauge = Gauge::new(limits, bytes);
         let read = Bounded::new(inner, &gauge).read();
         EXCEEDED.set(gauge.what_exceeded());
         read.map(Self)

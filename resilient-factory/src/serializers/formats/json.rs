@@ -7,7 +7,7 @@ use serde_json::{error::Category, ser::PrettyFormatter};
 use crate::serializers::{
     Format, JsonOptions, Limits, SerializationError,
     SerializationErrorKind::{Malformed, Mismatched, Unwritable},
-    bounded::{Bounded, Counted, Gauge},
+    bounded::{Bounded, Counted, Gauge, exceeded},
 };
 
 use super::{trailing, truncated};
@@ -18,8 +18,7 @@ pub(in crate::serializers) fn write<T: Serialize + ?Sized>(
     limits: Limits,
     out: &mut Vec<u8>,
 ) -> Result<(), SerializationError> {
-    let gauge = Gauge::for_writing(limits);
-    let value = Counted::new(value, &gauge);
+    let value = Counted::new(value, limits);
     let written = if options.sorts_keys() {
         serde_json::to_value(&value).and_then(|mut value| {
             value.sort_all_objects();
@@ -29,7 +28,7 @@ pub(in crate::serializers) fn write<T: Serialize + ?Sized>(
         write_as(&value, options, out)
     };
     written.map_err(|error| {
-        gauge.exceeded(Format::Json, None).unwrap_or_else(|| {
+        exceeded(Format::Json, limits).unwrap_or_else(|| {
             let what = if error.is_data() {
                 "the value's own type refuses to be written"
             } else {
@@ -79,7 +78,7 @@ pub(in crate::serializers) fn read<T: DeserializeOwned>(
     bytes: &[u8],
     limits: Limits,
 ) -> Result<T, SerializationError> {
-    let gauge = Gauge::for_reading(limits, bytes.len());
+    let gauge = Gauge::new(limits, bytes.len());
     let mut json = serde_json::Deserializer::from_slice(bytes);
     // Ours counts more of what nests, for every format alike, and stops sooner.
     json.disable_recursion_limit();

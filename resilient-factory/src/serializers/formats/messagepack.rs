@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::serializers::{
     Format, Limits, MessagePackOptions, SerializationError,
     SerializationErrorKind::{Malformed, Unwritable},
-    bounded::{Bounded, Counted, Gauge},
+    bounded::{Bounded, Counted, Gauge, exceeded},
 };
 
 use super::{trailing, truncated};
@@ -18,15 +18,14 @@ pub(in crate::serializers) fn write<T: Serialize + ?Sized>(
     limits: Limits,
     out: &mut Vec<u8>,
 ) -> Result<(), SerializationError> {
-    let gauge = Gauge::for_writing(limits);
-    let value = Counted::new(value, &gauge);
+    let value = Counted::new(value, limits);
     let written = if options.is_named() {
         value.serialize(&mut rmp_serde::Serializer::new(out).with_struct_map())
     } else {
         value.serialize(&mut rmp_serde::Serializer::new(out))
     };
     written.map_err(|error| {
-        gauge.exceeded(Format::MessagePack, None).unwrap_or_else(|| {
+        exceeded(Format::MessagePack, limits).unwrap_or_else(|| {
             let what = match error {
                 rmp_serde::encode::Error::UnknownLength => {
                     "a sequence or map must know its length to be written"
@@ -42,7 +41,7 @@ pub(in crate::serializers) fn read<T: DeserializeOwned>(
     bytes: &[u8],
     limits: Limits,
 ) -> Result<T, SerializationError> {
-    let gauge = Gauge::for_reading(limits, bytes.len());
+    let gauge = Gauge::new(limits, bytes.len());
     let mut packed = rmp_serde::Deserializer::from_read_ref(bytes);
     match Bounded::new(&mut packed, &gauge).read() {
         Ok(value) if is_at_end(&mut packed) => Ok(value),
@@ -69,7 +68,7 @@ where
 /// Reads once more, by the crate's slower reader, which knows where it is.
 #[cold]
 fn where_it_stops<T: DeserializeOwned>(bytes: &[u8], limits: Limits) -> usize {
-    let gauge = Gauge::for_reading(limits, bytes.len());
+    let gauge = Gauge::new(limits, bytes.len());
     let mut packed = rmp_serde::Deserializer::new(Cursor::new(bytes));
     let _ = Bounded::new(&mut packed, &gauge).read::<T>();
     usize::try_from(packed.position()).unwrap_or(bytes.len()).min(bytes.len())
