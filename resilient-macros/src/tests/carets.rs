@@ -9,6 +9,7 @@ use syn::parse::Parser;
 use syn::{Attribute, Meta};
 
 use crate::attributes::named_by;
+use crate::component::try_component;
 use crate::diagnostics::Errors;
 use crate::guard::try_guard;
 
@@ -91,8 +92,8 @@ fn refuse(tokens: TokenStream, said: &mut Vec<Said>) {
                 {
                     continue;
                 }
-                let Some(first) = attributes.iter().position(|one| named_by(one.path(), &[]).is_some())
-                else {
+                let is_ours = |one: &Attribute| named_by(one.path(), &[]).is_some() || is_component(one);
+                let Some(first) = attributes.iter().position(is_ours) else {
                     continue;
                 };
                 let mut item: TokenStream = attributes
@@ -120,6 +121,10 @@ fn refuse(tokens: TokenStream, said: &mut Vec<Said>) {
     }
 }
 
+fn is_component(attribute: &Attribute) -> bool {
+    attribute.path().is_ident("component")
+}
+
 fn is_attribute(token: &TokenTree) -> bool {
     match token {
         TokenTree::Punct(hash) => hash.as_char() == '#',
@@ -142,7 +147,11 @@ fn guard(attribute: &Attribute, item: TokenStream, said: &mut Vec<Said>) {
         _ => TokenStream::new(),
     };
     let mut errors = Errors::default();
-    try_guard(named_by(attribute.path(), &[]).unwrap(), list, item, &mut errors);
+    if is_component(attribute) {
+        try_component(list, item, &mut errors);
+    } else {
+        try_guard(named_by(attribute.path(), &[]).unwrap(), list, item, &mut errors);
+    }
     for (message, span) in errors.places() {
         // What stands at the whole attribute has no place here.
         let span =
