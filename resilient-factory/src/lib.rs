@@ -1,4 +1,17 @@
-//! Factories behind [`resilient`](https://docs.rs/resilient); use them through that crate.
+//! Factories: components by name, whatever goes wrong on the way. Use them through [`resilient`](https://docs.rs/resilient).
+//!
+//! - [`Factory`] makes components of one kind, each by a constructor that was registered or listed with
+//!   `#[resilient::component]`, with retries and a time limit, keeps what it made, and knows how well it is.
+//! - [`Failover`] asks several factories, the healthy first, and never gives what was not asked for without saying so ([`Made`]).
+//! - [`startup`] starts many components at once, under a strategy, holds them and closes them.
+#![cfg_attr(
+    feature = "credentials",
+    doc = "- [`credentials`] has keys by name, from code, the environment, YAML and TOML."
+)]
+#![cfg_attr(
+    feature = "serializers",
+    doc = "- [`serializers`] are components too: formats, compressions, and envelopes that show every change."
+)]
 #![forbid(unsafe_code)]
 
 /// What `#[component]` expands to. No promise is made about any of it.
