@@ -90,6 +90,11 @@ fn read_one(input: ParseStream<'_>, written: &mut Written, errors: &mut Errors) 
         return Ok(());
     }
     let key = input.call(Ident::parse_any)?;
+    if input.is_empty() || input.peek(Token![,]) {
+        let written = if key == "name" { "name = \"..\"".to_owned() } else { format!("\"{key}\"") };
+        errors.at(&key, format!("a component's name is a text: `#[component({written})]`"));
+        return Ok(());
+    }
     input.parse::<Token![=]>()?;
     match key.to_string().as_str() {
         "name" => name(input.parse()?, written, errors),
