@@ -250,21 +250,7 @@ elements! {
     SerializeSeq::serialize_element
     SerializeTuple::serialize_element
     SerializeTupleStruct::serialize_field
-}
-
-impl<S: SerializeTupleVariant> SerializeTupleVariant for Counting<S> {
-    type Ok = S::Ok;
-    type Error = S::Error;
-
-    #[inline(always)]
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), S::Error> {
-        self.inner.serialize_field(&Counted { value, depth: self.depth })
-    }
-
-    #[inline(always)]
-    fn end(self) -> Result<S::Ok, S::Error> {
-        self.inner.end()
-    }
+    SerializeTupleVariant::serialize_field
 }
 
 impl<S: SerializeMap> SerializeMap for Counting<S> {
@@ -297,50 +283,32 @@ impl<S: SerializeMap> SerializeMap for Counting<S> {
     }
 }
 
-impl<S: SerializeStruct> SerializeStruct for Counting<S> {
-    type Ok = S::Ok;
-    type Error = S::Error;
+macro_rules! fields {
+    ($($trait:ident)*) => {$(
+        impl<S: $trait> $trait for Counting<S> {
+            type Ok = S::Ok;
+            type Error = S::Error;
 
-    #[inline(always)]
-    fn serialize_field<T: Serialize + ?Sized>(
-        &mut self,
-        key: &'static str,
-        value: &T,
-    ) -> Result<(), S::Error> {
-        self.inner.serialize_field(key, &Counted { value, depth: self.depth })
-    }
+            #[inline(always)]
+            fn serialize_field<T: Serialize + ?Sized>(
+                &mut self,
+                key: &'static str,
+                value: &T,
+            ) -> Result<(), S::Error> {
+                self.inner.serialize_field(key, &Counted { value, depth: self.depth })
+            }
 
-    #[inline(always)]
-    fn skip_field(&mut self, key: &'static str) -> Result<(), S::Error> {
-        self.inner.skip_field(key)
-    }
+            #[inline(always)]
+            fn skip_field(&mut self, key: &'static str) -> Result<(), S::Error> {
+                self.inner.skip_field(key)
+            }
 
-    #[inline(always)]
-    fn end(self) -> Result<S::Ok, S::Error> {
-        self.inner.end()
-    }
+            #[inline(always)]
+            fn end(self) -> Result<S::Ok, S::Error> {
+                self.inner.end()
+            }
+        }
+    )*};
 }
 
-impl<S: SerializeStructVariant> SerializeStructVariant for Counting<S> {
-    type Ok = S::Ok;
-    type Error = S::Error;
-
-    #[inline(always)]
-    fn serialize_field<T: Serialize + ?Sized>(
-        &mut self,
-        key: &'static str,
-        value: &T,
-    ) -> Result<(), S::Error> {
-        self.inner.serialize_field(key, &Counted { value, depth: self.depth })
-    }
-
-    #[inline(always)]
-    fn skip_field(&mut self, key: &'static str) -> Result<(), S::Error> {
-        self.inner.skip_field(key)
-    }
-
-    #[inline(always)]
-    fn end(self) -> Result<S::Ok, S::Error> {
-        self.inner.end()
-    }
-}
+fields! { SerializeStruct SerializeStructVariant }

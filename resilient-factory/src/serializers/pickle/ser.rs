@@ -126,6 +126,15 @@ impl Items<'_> {
     }
 }
 
+macro_rules! scalars {
+    ($($serialize:ident: $type:ty as $kind:ident),*) => {$(
+        fn $serialize(self, value: $type) -> Result<(), Error> {
+            self.sink.$kind(value.into())
+        }
+    )*};
+}
+
+#[allow(clippy::useless_conversion, reason = "the widest of each kind are what the sink takes")]
 impl<'s> Serializer for Writer<'s> {
     type Ok = ();
     type Error = Error;
@@ -137,56 +146,11 @@ impl<'s> Serializer for Writer<'s> {
     type SerializeStruct = Items<'s>;
     type SerializeStructVariant = Items<'s>;
 
-    fn serialize_bool(self, value: bool) -> Result<(), Error> {
-        self.sink.bool(value)
-    }
-
-    fn serialize_i8(self, value: i8) -> Result<(), Error> {
-        self.sink.signed(value.into())
-    }
-
-    fn serialize_i16(self, value: i16) -> Result<(), Error> {
-        self.sink.signed(value.into())
-    }
-
-    fn serialize_i32(self, value: i32) -> Result<(), Error> {
-        self.sink.signed(value.into())
-    }
-
-    fn serialize_i64(self, value: i64) -> Result<(), Error> {
-        self.sink.signed(value.into())
-    }
-
-    fn serialize_i128(self, value: i128) -> Result<(), Error> {
-        self.sink.signed(value)
-    }
-
-    fn serialize_u8(self, value: u8) -> Result<(), Error> {
-        self.sink.signed(value.into())
-    }
-
-    fn serialize_u16(self, value: u16) -> Result<(), Error> {
-        self.sink.signed(value.into())
-    }
-
-    fn serialize_u32(self, value: u32) -> Result<(), Error> {
-        self.sink.signed(value.into())
-    }
-
-    fn serialize_u64(self, value: u64) -> Result<(), Error> {
-        self.sink.signed(value.into())
-    }
-
-    fn serialize_u128(self, value: u128) -> Result<(), Error> {
-        self.sink.unsigned(value)
-    }
-
-    fn serialize_f32(self, value: f32) -> Result<(), Error> {
-        self.sink.float(value.into())
-    }
-
-    fn serialize_f64(self, value: f64) -> Result<(), Error> {
-        self.sink.float(value)
+    scalars! {
+        serialize_bool: bool as bool, serialize_i8: i8 as signed, serialize_i16: i16 as signed, serialize_i32: i32 as signed,
+        serialize_i64: i64 as signed, serialize_i128: i128 as signed, serialize_u8: u8 as signed, serialize_u16: u16 as signed,
+        serialize_u32: u32 as signed, serialize_u64: u64 as signed, serialize_u128: u128 as unsigned, serialize_f32: f32 as float,
+        serialize_f64: f64 as float
     }
 
     fn serialize_char(self, value: char) -> Result<(), Error> {
