@@ -592,6 +592,7 @@ mod tests {
             ("failure_rate", "0.01", "1.01"),
             ("slow_call_rate", "1.0", "-0.5"),
             ("recovery_jitter", "0", "1.5"),
+            ("recovery_jitter", "1", "-0.1"),
             ("jitter", "1.0", "1.5"),
             ("jitter", "0.0", "-0.1"),
             ("window", "1", "0"),
@@ -625,6 +626,48 @@ mod tests {
             assert!(named(name).read(good).is_ok(), "{name} {good}");
             assert!(named(name).read(bad).is_err(), "{name} {bad}");
         }
+    }
+
+    #[test]
+    fn a_refused_text_is_told_in_which_way_it_is_wrong() {
+        for (name, text, wrong) in [
+            ("recovery_jitter", "-0.1", "is too small"),
+            ("recovery_jitter", "1.1", "is too large"),
+            ("failure_rate", "0", "is too small"),
+            ("failure_rate", "1.1", "is too large"),
+            ("budget", "0", "is too small"),
+            ("budget", "1.1", "is too large"),
+            ("enable_retry", " ", "is empty"),
+            ("enable_retry", "perhaps", "is neither true nor false"),
+            ("window", "-5s", "is negative"),
+            ("window", "soon", "is neither a number of calls nor a time"),
+        ] {
+            assert_eq!(named(name).read(text).unwrap_err().wrong, wrong, "{name} {text}");
+        }
+    }
+
+    #[test]
+    fn a_budget_earns_from_calls_or_with_time_and_a_share_of_them_alone_is_written_as_one() {
+        let (budget, good) = (named("budget"), [(0.0, 1.0), (0.5, 0.0), (1.0, 0.5), (0.5, 1.0)]);
+        let value = |(ratio, per_second)| Value::Budget(Budget::Ratio { ratio, per_second });
+        for earned in good {
+            assert_eq!(budget.in_range(value(earned)), Ok(()), "{earned:?}");
+        }
+        let bad = [(0.0, 0.0), (-0.1, 1.0), (1.1, 1.0), (0.5, -1.0), (0.5, f64::INFINITY), (f64::NAN, 1.0)];
+        for earned in bad {
+            assert_eq!(budget.in_range(value(earned)), Err(("is no budget", EARNED)), "{earned:?}");
+        }
+        let shown = good.map(|earned| value(earned).to_string());
+        let both = |ratio, per_second| format!("ratio = {ratio}, per_second = {per_second}");
+        assert_eq!(shown, [both("0", "1"), both("0.5", "0"), both("1", "0.5"), "0.5".to_owned()]);
+    }
+
+    #[cfg(feature = "json")]
+    #[test]
+    fn in_json_a_count_is_a_number_and_what_is_off_is_a_word() {
+        let json = |value: Value| serde_json::to_string(&value).unwrap();
+        assert_eq!(json(Value::Count(3)), "3");
+        assert_eq!(json(Value::Count(OFF)), "\"off\"");
     }
 
     #[test]

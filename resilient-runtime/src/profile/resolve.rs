@@ -967,6 +967,15 @@ mod tests {
     }
 
     #[test]
+    fn a_refused_value_in_code_is_told_with_whose_it_is() {
+        let mut case = Case { scope: Some(Settings::new().timeout("soon")), ..Case::default() };
+        case.profiles.set("database", Settings::new().max_attempts(0));
+        let [attempts, timeout] = case.problems().try_into().unwrap();
+        assert!(attempts.starts_with("max_attempts in the database profile: `0`"), "{attempts}");
+        assert!(timeout.starts_with("timeout of `load` in the test scope: `soon`"), "{timeout}");
+    }
+
+    #[test]
     fn a_refused_value_that_something_higher_hides_is_reported_all_the_same() {
         let case = Case {
             scope: Some(Settings::new().timeout(9)),
@@ -997,14 +1006,19 @@ mod tests {
         );
         case.layers.retry = false;
         assert_eq!(case.problems(), [""; 0]);
+        case.layers.retry = true;
+        case.attribute = Settings::new().base_delay("200ms").max_delay("200ms");
+        assert_eq!(case.problems(), [""; 0], "a delay may be its cap");
     }
 
     #[test]
     fn recovery_above_its_cap_is_the_cap_and_is_reported() {
-        let case = Case { attribute: Settings::new().max_recovery_timeout(10), ..Case::default() };
+        let mut case = Case { attribute: Settings::new().max_recovery_timeout(10), ..Case::default() };
         let resolved = case.resolve();
         assert_eq!(resolved.recovery_timeout, secs(10));
         assert_eq!(resolved.problems.len(), 1);
+        case.attribute = Settings::new().recovery_timeout(10).max_recovery_timeout(10);
+        assert_eq!(case.problems(), [""; 0], "it may be its cap");
     }
 
     #[test]
@@ -1030,6 +1044,35 @@ mod tests {
         assert_eq!((resolved.min_calls, resolved.problems.len(), resolved.notes.len()), (10, 0, 1));
         let resolved = Case { attribute: Settings::new().window("30s"), ..Case::default() }.resolve();
         assert_eq!((resolved.min_calls, resolved.notes.len()), (20, 0));
+        let rate = || Settings::new().failure_rate(0.5);
+        for (attribute, breaker, notes) in [
+            (rate().window(10).min_calls(10), true, 0),
+            (rate().window(10).min_calls(11), true, 1),
+            (rate().window(10).min_calls(11), false, 0),
+            (Settings::new().window(10).min_calls(11), true, 0),
+        ] {
+            let case = Case { attribute, layers: Layers { breaker, ..ALL }, ..Case::default() };
+            let resolved = case.resolve();
+            assert_eq!((resolved.min_calls, resolved.notes.len()), (10, notes), "{:?}", case.attribute);
+        }
+    }
+
+    #[test]
+    fn a_breaker_that_one_call_can_open_is_noted_where_it_sees_the_attempts() {
+        let attempts = |most: u32| Settings::new().max_attempts(most).failure_threshold(3);
+        let one_more = || attempts(4);
+        for (attribute, layers, notes) in [
+            (one_more(), ALL, 1),
+            (attempts(3), ALL, 0),
+            (one_more(), Layers { breaker: false, ..ALL }, 0),
+            (one_more(), Layers { breaker_per_call: true, ..ALL }, 0),
+            (one_more(), Layers { retry: false, ..ALL }, 0),
+            (one_more().enable_circuit_breaker(false), ALL, 0),
+            (one_more().enable_retry(false), ALL, 0),
+        ] {
+            let case = Case { attribute, layers, ..Case::default() };
+            assert_eq!(case.resolve().notes.len(), notes, "{:?} {layers:?}", case.attribute);
+        }
     }
 
     #[test]
@@ -1046,6 +1089,16 @@ mod tests {
         let resolved = Case { attribute: Settings::new().deadline(10), ..Case::default() }.resolve();
         assert_eq!(resolved.notes, ["the deadline of 10s cuts an attempt before its timeout of 30s"]);
         let mut case = Case { environment: vec![("PYNOMALY_DEFAULT_DEADLINE", "10")], ..Case::default() };
+        for (attribute, timeout) in [
+            (Settings::new(), false),
+            (Settings::new().enable_timeout(false), true),
+            (Settings::new().timeout(10), true),
+        ] {
+            case.attribute = attribute;
+            case.layers.timeout = timeout;
+            let resolved = case.resolve();
+            assert_eq!((resolved.notes.len(), resolved.problems.len()), (0, 0), "{:?}", case.attribute);
+        }
         case.layers.deadline = false;
         assert_eq!(
             case.resolve().notes,
@@ -1141,11 +1194,14 @@ mod tests {
         };
         let of_rate = Settings::new().rate_limit_rate(7);
         assert_eq!(burst(of_rate.clone()), (7, "same as rate_limit_rate".into(), vec![]));
+        let of_rate_alone = of_rate.clone();
         let written = of_rate.rate_limit_burst(9);
         assert_eq!(burst(written.clone()), (9, "attribute".into(), vec![]));
         let note = "rate_limit_burst is not used: a sliding window has no bursts".to_owned();
         let sliding = written.rate_limit_algorithm("sliding_window");
         assert_eq!(burst(sliding), (7, "attribute".into(), vec![note]));
+        let nobody_wrote_it = of_rate_alone.rate_limit_algorithm("sliding_window");
+        assert_eq!(burst(nobody_wrote_it), (7, "same as rate_limit_rate".into(), vec![]));
     }
 
     #[test]
@@ -1165,6 +1221,8 @@ mod tests {
                 limited().bulkhead_max_queue(0).bulkhead_max_wait(1),
                 Some("bulkhead_max_wait is not used: bulkhead_max_queue is 0, so no call waits"),
             ),
+            (limited().bulkhead_max_queue(0).bulkhead_max_wait(0), None),
+            (limited().bulkhead_max_queue(3), None),
             (
                 Settings::new().enable_timeout(false).bulkhead_max_queue(3),
                 Some("calls wait for a place without limit: no bulkhead_max_wait, no timeout, no deadline"),
@@ -1173,6 +1231,7 @@ mod tests {
                 limited().bulkhead_max_concurrent(1),
                 Some("a hedge finds no place beside its attempt: bulkhead_max_concurrent is 1"),
             ),
+            (limited().rate_limit_max_wait(20), None),
             (
                 limited().rate_limit_max_wait(21),
                 Some("the deadline of 20s cuts the rate_limit_max_wait of 21s"),
