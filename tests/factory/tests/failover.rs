@@ -3,7 +3,7 @@
 use resilient::factory::{
     BadRequest, BoxError, Factory, FactoryError, FactoryState, Failover, FailoverError, Made, Selection,
 };
-use resilient::{HealthStatus, check_health};
+use resilient::{Classify, HealthStatus, ResilienceError, check_health};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::time::Duration;
@@ -358,6 +358,52 @@ fn d000_10_weights_choose() {
     assert_eq!(turns(&weighted), ["heavy", "heavy", "light", "heavy", "heavy", "heavy", "light", "heavy"]);
     let picked: Vec<_> = (0..4).map(|_| weighted.pick().unwrap().id().to_owned()).collect();
     assert_eq!(picked, ["heavy", "heavy", "light", "heavy"]);
+
+    let of_three = both().register(Source::default().factory("last", &["json"]), 1.0);
+    let of_three = of_three.selection(Selection::Weighted).build().unwrap();
+    let picked: Vec<_> = (0..5).map(|_| of_three.pick().unwrap().id().to_owned()).collect();
+    assert_eq!(picked, ["heavy", "light", "heavy", "last", "heavy"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_says_whose_fault_it_is_what_failed_and_when_to_come_back() {
+    let Two { serializers, sources: [primary, backup], .. } = two();
+    primary.is(BAD);
+    let refused = serializers.create("json", &0).await.unwrap_err();
+    assert!(refused.is_callers_mistake());
+    assert_eq!(refused.failures().len(), 1);
+    primary.is(DOWN);
+    backup.is(DOWN);
+    let failed = serializers.create("json", &1).await.unwrap_err();
+    assert!(!failed.is_callers_mistake());
+    assert_eq!((failed.failures().len(), failed.retry_after()), (2, None));
+
+    let nobody = Failover::<Serializer>::builder().build().unwrap().pick().unwrap_err();
+    assert_eq!(
+        nobody.to_string(),
+        "there is no factory: `register` one, or say how to make one for an `emergency`"
+    );
+    assert!(!nobody.is_callers_mistake() && nobody.failures().is_empty());
+
+    let limited = |seconds| FactoryError::Refused {
+        factory: "primary".into(),
+        name: "json".into(),
+        source: Arc::new(ResilienceError::RateLimited {
+            name: "serializers",
+            retry_after: Duration::from_secs(seconds),
+        }),
+    };
+    let failures = [failed.failures()[0].clone(), limited(3), limited(2)].into();
+    let all = FailoverError::AllFailed { name: "json".into(), failures };
+    assert_eq!(all.retry_after(), Some(Duration::from_secs(2)), "one of them may be ready then");
+}
+
+#[test]
+fn in_a_debugger_a_failover_shows_who_is_in_it() {
+    let Two { serializers, sources: [source, _], .. } = two();
+    assert_eq!(format!("{serializers:?}"), r#"Failover { factories: ["primary", "backup"], .. }"#);
+    let builder = Failover::builder().register(source.factory("third", &[]), 0.5);
+    assert_eq!(format!("{builder:?}"), r#"FailoverBuilder { factories: [("third", 0.5)], .. }"#);
 }
 
 #[tokio::test(start_paused = true)]
@@ -432,10 +478,7 @@ async fn who_is_out_of_time_asks_nobody_else() {
         .unwrap();
     let deadline = resilient::Deadline::after(Duration::from_secs(1));
     let error = deadline.attach_to(serializers.create("json", &0)).await.unwrap_err();
-    assert!(
-        resilient::ResilienceError::find(&error)
-            .is_some_and(resilient::ResilienceError::is_deadline_exceeded)
-    );
+    assert!(ResilienceError::find(&error).is_some_and(ResilienceError::is_deadline_exceeded));
     assert_eq!((error.failures().len(), backup.builds()), (1, 0));
 }
 

@@ -3,9 +3,80 @@
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
-use resilient::factory::credentials::CredentialStore;
+use resilient::factory::credentials::{ConfigurationErrors, CredentialStore};
 
 use crate::inside;
+
+const MIB: usize = 1 << 20;
+
+/// What is wrong with one of which a part is as large as it may be, and with one that is larger by one.
+fn at_the_limit(
+    most: usize,
+    read: impl Fn(usize) -> Result<CredentialStore, ConfigurationErrors>,
+) -> (Option<String>, Option<String>) {
+    let wrong = |size| read(size).err().map(|error| error.to_string());
+    (wrong(most), wrong(most + 1))
+}
+
+#[test]
+fn a_limit_is_the_most_that_is_read() {
+    let comment = |length: usize| ["#".repeat(length - 1), "\n".to_owned()].concat();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.toml");
+    let of_file = |length| {
+        std::fs::write(&file, comment(length)).unwrap();
+        CredentialStore::from_file(&file)
+    };
+    let large = |what: &str| (None, Some(format!("{what} is larger than 1 MiB")));
+    assert_eq!(at_the_limit(MIB, |length| CredentialStore::from_yaml(&comment(length))), large("the text"));
+    assert_eq!(at_the_limit(MIB, |length| CredentialStore::from_toml(&comment(length))), large("the text"));
+    assert_eq!(at_the_limit(MIB, of_file), large(&file.display().to_string()));
+
+    // The list and the table it is in are values, too.
+    let values = |count: usize| format!("a = [{}]", "1,".repeat(count - 2));
+    let many = (None, Some("the text: there are more than 10000 values".to_owned()));
+    assert_eq!(at_the_limit(10_000, |count| CredentialStore::from_toml(&values(count))), many);
+
+    let named = |length: usize| format!("exchanges: {{ {}: ~ }}", "n".repeat(length));
+    let (fits, longer) = at_the_limit(100, |length| CredentialStore::from_yaml(&named(length)));
+    assert_eq!((fits, longer.as_deref()), (None, Some("a name under `exchanges` has 1 to 100 bytes")));
+    let nameless = CredentialStore::from_yaml("exchanges: { \"\": ~ }").unwrap_err();
+    assert_eq!(nameless.to_string(), "a name under `exchanges` has 1 to 100 bytes");
+
+    let path = |length: usize| format!("exchanges: {{ a: {{ {}: [1] }} }}", "n".repeat(length - 2));
+    let (fits, longer) = at_the_limit(500, |length| CredentialStore::from_yaml(&path(length)));
+    assert_eq!((fits, longer.as_deref()), (None, Some("the path to a setting is longer than 500 bytes")));
+}
+
+#[test]
+fn what_variables_make_is_four_mebibytes_at_most_in_one_value_and_in_all() {
+    let big = "x".repeat(MIB);
+    let one = |more: &str| format!("exchanges: {{ mexc: {{ it: \"{}{more}\" }} }}", "${BIG}".repeat(4));
+    let many =
+        |more: &str| format!("exchanges: {{ mexc: {{ it: [{} \"{more}\"] }} }}", "\"${BIG}\", ".repeat(4));
+    for texts in [[one(""), one("x")], [many(""), many("x")]] {
+        let [fits, longer] = texts.map(|text| inside(&[("BIG", &big)], || CredentialStore::from_yaml(&text)));
+        assert!(fits.is_ok());
+        let error = longer.unwrap_err().to_string();
+        assert!(error.ends_with("has variables that make the values longer than 4 MiB in all"), "{error}");
+    }
+}
+
+#[test]
+fn what_anchors_copy_counts_by_its_texts_its_names_and_its_values() {
+    const MOST: usize = 4 << 20;
+    let wrong = |text: &str| CredentialStore::from_yaml(text).err().map(|error| error.to_string());
+    let is_bounded = |text: &str| wrong(text).is_some_and(|wrong| wrong.contains("copy more than 4 MiB"));
+    // Each copy of a text counts as 16 bytes more than it has: one for the anchor, seven for what stands for it.
+    let texts = |length: usize| format!("a: &a {}\nb: [{}]", "x".repeat(length), "*a, ".repeat(7));
+    assert_eq!(wrong(&texts(MOST / 8 - 16)), None);
+    assert!(is_bounded(&texts(MOST / 8 - 15)));
+    let names = format!("a: &a {{ {}: ~ }}\nb: [{}]", "n".repeat(600_000), "*a, ".repeat(7));
+    assert!(is_bounded(&names));
+    let nested: String = (0..60).map(|level| format!("&a{level} [")).collect();
+    let values = format!("a: {nested}{}{}", "~, ".repeat(9_000), "]".repeat(60));
+    assert!(is_bounded(&values));
+}
 
 #[test]
 #[allow(

@@ -3,7 +3,7 @@
 use resilient::factory::credentials::{CredentialStore, Credentials};
 use resilient::testing::Scope;
 
-use crate::{SEED, inside, keys};
+use crate::{SEED, heard, inside, keys};
 
 #[test]
 fn x04_the_credentials_of_each_exchange_are_those_of_the_configuration() {
@@ -81,6 +81,30 @@ fn keys_of_two_places_are_put_together_only_where_no_place_has_both() {
     });
     let store = CredentialStore::new().with("mexc", Credentials::new("key-of-the-code", ""));
     assert_eq!(store.credentials("mexc").unwrap_err().setting_name(), Some("MEXC_SECRET_KEY"));
+}
+
+#[test]
+fn half_a_pair_in_variables_is_told_where_it_is_another_than_that_of_the_file() {
+    let yaml = "exchanges: { mexc: { api_key: key-of-the-file, secret_key: secret-of-the-file } }";
+    for (variable, value, is_told) in [
+        ("MEXC_API_KEY", "key-of-the-shell", true),
+        ("MEXC_SECRET_KEY", "secret-of-the-shell", true),
+        ("MEXC_API_KEY", "key-of-the-file", false),
+        ("MEXC_SECRET_KEY", "secret-of-the-file", false),
+    ] {
+        inside(&[(variable, value)], || {
+            let store = CredentialStore::from_yaml(yaml).unwrap();
+            let log = heard(|| {
+                let credentials = store.credentials("mexc").unwrap();
+                assert_eq!(keys(&credentials), ("key-of-the-file", "secret-of-the-file"));
+            });
+            assert_eq!(
+                log.contains("both keys are taken from the file"),
+                is_told,
+                "{variable}={value}: {log}"
+            );
+        });
+    }
 }
 
 #[test]

@@ -77,6 +77,35 @@ rate_limiting: { mexc_requests_per_second: 0 }
 }
 
 #[test]
+fn a_key_that_cannot_be_read_is_one_mistake_and_its_pair_is_not_another() {
+    let yaml = "exchanges: { okx: { api_key: [1, 2], secret_key: secret-of-the-file } }";
+    let error = inside(&[], || CredentialStore::from_yaml(yaml)).unwrap_err();
+    assert_eq!(error.to_string(), "OKX_API_KEY must be one value, no list and no table");
+}
+
+#[test]
+fn what_is_missing_is_told_for_all_names_at_once_before_anything_is_made() {
+    let store = CredentialStore::new()
+        .with("mexc", Credentials::new("key-of-the-code", "secret-of-the-code"))
+        .with("okx", Credentials::new("key-of-the-code", ""))
+        .with("kraken", Credentials::new("", "secret-of-the-code"));
+    inside(&[], || {
+        assert!(store.check(["mexc", "nobody"]).is_ok());
+        let errors = store.check(["mexc", "OKX", "Kraken"]).unwrap_err();
+        let settings: Vec<_> = errors.errors().iter().map(|error| error.setting_name().unwrap()).collect();
+        assert_eq!(settings, ["OKX_SECRET_KEY", "KRAKEN_API_KEY"]);
+    });
+}
+
+#[test]
+fn a_mistake_of_a_later_line_has_its_own_line_and_column() {
+    let toml = CredentialStore::from_toml("a = 1\nb = hunter2").unwrap_err().to_string();
+    assert!(toml.starts_with("the text:2:5: the TOML cannot be read"), "{toml}");
+    let yaml = CredentialStore::from_yaml("a: 1\nb: @hunter2").unwrap_err().to_string();
+    assert_eq!(yaml, "the text:2:4: the YAML cannot be read: unexpected character");
+}
+
+#[test]
 fn of_very_many_mistakes_a_hundred_are_told() {
     let sections: String =
         (0..2_000).map(|at| ["  n", &at.to_string(), ": { api_key: short }\n"].concat()).collect();

@@ -79,3 +79,20 @@ rate_limiting: { mexc: 3 }
     assert_eq!(store.warnings(), ["`exchange` in the text is none of ours: did you mean `exchanges`?"]);
     assert!(inside(&[], || CredentialStore::from_yaml(SEED)).unwrap().warnings().len() == 4);
 }
+
+#[test]
+fn of_very_many_warnings_a_hundred_are_given_and_each_once() {
+    let sections = |section: &dyn Fn(u32) -> String| {
+        let sections: String = (0..200).map(|at| format!("  {}\n", section(at))).collect();
+        let store =
+            inside(&[], || CredentialStore::from_yaml(&["exchanges:\n", &sections].concat())).unwrap();
+        store.warnings().to_vec()
+    };
+    assert_eq!(sections(&|at| format!("n{at}: {{ secret: x }}")).len(), 100);
+    assert_eq!(sections(&|at| format!("n{at}: {{ it: \"${{UNSET_{at}}}\" }}")).len(), 100);
+
+    // Two names that variables spell alike.
+    let alike = "exchanges: { gate-io: { secret: x }, gate_io: { secret: x } }";
+    let store = inside(&[], || CredentialStore::from_yaml(alike)).unwrap();
+    assert_eq!(store.warnings().len(), 1, "{:?}", store.warnings());
+}

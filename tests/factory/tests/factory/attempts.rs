@@ -1,8 +1,8 @@
 //! What becomes of a constructor that fails: how often it is tried, and what its callers are told.
 
 use crate::{Calls, now, quick};
-use resilient::ResilienceError;
-use resilient::factory::{Asked, BadRequest, BoxError, Factory};
+use resilient::factory::{Asked, BadRequest, BoxError, Factory, FactoryError};
+use resilient::{Classify, ResilienceError};
 use std::time::Duration;
 
 #[tokio::test(start_paused = true)]
@@ -24,6 +24,10 @@ async fn a_bad_request_is_told_at_once_from_anywhere_among_the_sources() {
     let error = numbers.create("odd", &()).await.unwrap_err();
     assert_eq!((calls.count(), began.elapsed()), (1, Duration::ZERO));
     assert!(error.is_callers_mistake());
+    assert_eq!((error.factory(), error.attempts()), ("numbers", 1));
+    let wrapped = std::error::Error::source(&error).unwrap();
+    let bad_request = BadRequest::find(wrapped).unwrap();
+    assert_eq!(std::error::Error::source(bad_request).unwrap().to_string(), "no such level");
     assert_eq!(
         error.to_string(),
         "factory 'numbers' cannot make 'odd' as it was asked to: the serializer: no such level"
@@ -151,4 +155,48 @@ async fn what_another_factory_has_tried_often_enough_is_not_tried_again() {
         error.to_string(),
         "factory 'outer' could not make 'down' in 1 attempt: factory 'inner' could not make 'down' in 3 attempts: down"
     );
+}
+
+#[test]
+fn on_a_thread_too_the_error_says_how_many_attempts_there_were() {
+    let factory = Factory::<u32, _, ()>::builder("numbers")
+        .layers(|operation| operation.max_attempts(3).base_delay("1ms"))
+        .register("down", |_| Err::<u32, _>("down"))
+        .build()
+        .unwrap();
+    let error = factory.create_blocking("down", &()).unwrap_err();
+    assert_eq!((error.factory(), error.attempts(), error.is_callers_mistake()), ("numbers", 3, false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_finds_no_place_is_refused_and_it_is_not_an_error_of_the_factory() {
+    let numbers = Factory::<u32, _, u32>::builder("numbers")
+        .max_attempts(1)
+        .layers(|operation| operation.bulkhead_max_concurrent(1))
+        .register_async("slow", async |asked: Asked<(), u32>| {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Ok::<_, BoxError>(asked.options)
+        })
+        .build()
+        .unwrap();
+    let (made, refused) = tokio::join!(numbers.create("slow", &1), numbers.create("slow", &2));
+    let refused = refused.unwrap_err();
+    assert_eq!(*made.unwrap(), 1);
+    assert!(matches!(refused, FactoryError::Refused { .. }), "{refused:?}");
+    assert_eq!((refused.attempts(), refused.retry_after()), (0, None));
+    assert_eq!(numbers.statistics().error_count, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_kept_out_by_a_rate_limit_is_told_when_to_come_back() {
+    let numbers = Factory::<u32, _, u32>::builder("numbers")
+        .max_attempts(1)
+        .layers(|operation| operation.rate_limit_rate(1).rate_limit_per("10s"))
+        .register("number", |asked: Asked<(), u32>| Ok::<_, BoxError>(asked.options))
+        .build()
+        .unwrap();
+    assert!(numbers.create("number", &1).await.is_ok());
+    let refused = numbers.create("number", &2).await.unwrap_err();
+    let when = refused.retry_after().unwrap();
+    assert!(when > Duration::from_secs(9) && when <= Duration::from_secs(10), "{when:?}");
 }

@@ -1,7 +1,7 @@
 //! What is kept, by which key, and until when.
 
 use crate::{Calls, quick};
-use resilient::factory::{BoxError, Factory};
+use resilient::factory::{Asked, BoxError, Factory};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +37,22 @@ async fn s000_02_options_that_are_equal_are_one_component_however_they_were_put_
     assert!(Arc::ptr_eq(&first, &numbers.create("next", &other).await.unwrap()));
     let told = numbers.statistics();
     assert_eq!((calls.count(), told.cache_misses, told.cache_hits), (1, 1, 1));
+}
+
+#[test]
+fn of_thousands_of_options_and_names_each_has_a_component_of_its_own() {
+    let numbers = Factory::<u32, _, u32>::builder("numbers")
+        .capacity(10_000)
+        .register("same", |asked: Asked<(), u32>| Ok::<_, BoxError>(asked.options))
+        .register("twice", |asked: Asked<(), u32>| Ok::<_, BoxError>(2 * asked.options))
+        .build()
+        .unwrap();
+    for _ in 0..2 {
+        for options in 1..2_000 {
+            assert_eq!(*numbers.create_blocking("same", &options).unwrap(), options);
+            assert_eq!(*numbers.create_blocking("twice", &options).unwrap(), 2 * options);
+        }
+    }
 }
 
 #[test]

@@ -112,6 +112,18 @@ fn d000_09_a_taken_name_is_refused_and_never_replaced_without_a_word() {
     assert!(!exchanges.replace("ftx", venue).unwrap());
 }
 
+#[tokio::test]
+async fn an_async_constructor_takes_the_place_of_another_too() {
+    let exchanges = exchanges();
+    for (name, was_there) in [("mexc", true), ("ftx", false)] {
+        let replaced = exchanges.replace_async(name, async |asked: Asked<String>| {
+            Ok::<Arc<dyn Exchange>, BoxError>(Arc::new(Venue(format!("another {}", asked.name))))
+        });
+        assert_eq!(replaced.unwrap(), was_there);
+        assert_eq!(exchanges.create(name, &()).await.unwrap().name(), format!("another {name}"));
+    }
+}
+
 #[test]
 fn names_that_cannot_be_read_are_refused() {
     let exchanges = exchanges();

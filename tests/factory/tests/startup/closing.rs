@@ -40,6 +40,24 @@ async fn all_are_closed_at_the_same_time_and_each_within_its_own_limit() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_error_of_a_close_has_the_components_own_as_its_source() {
+    alone(async |_| {
+        let world = World::of(&[("A", &[Act::Up]), ("B", &[Act::Up])]);
+        world.closes("A", Close::Fails);
+        world.closes("B", Close::Hangs);
+        let toys = world.toys();
+        toys.create_all(["A", "B"], Strategy::FailFast).await.unwrap();
+        let closed = toys.close_all().await;
+        let source = |name: &str| {
+            let error = closed[name].as_ref().unwrap_err();
+            std::error::Error::source(error).map(ToString::to_string)
+        };
+        assert_eq!((source("A").as_deref(), source("B")), (Some("the socket is gone"), None));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn close_all_waits_for_what_is_being_closed_in_the_background() {
     alone(async |_| {
         let world = World::of(&[("A", &[Act::Hangs])]);

@@ -152,6 +152,28 @@ async fn d002_08_an_errors_text_is_its_message_also_within_another() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn d002_08_under_an_error_is_what_the_component_or_the_layer_around_it_said() {
+    alone(async |_| {
+        let acts: [(&str, &[Act]); 4] =
+            [("A", &[Act::Fails]), ("B", &[Act::Refuses]), ("C", &[Act::UpAfter(100)]), ("D", &[Act::Up])];
+        let world = World::of(&acts);
+        let one_at_a_time =
+            world.builder().max_attempts(1).layers(|layers| layers.bulkhead_max_concurrent(1));
+        let toys = one_at_a_time.build().unwrap();
+        let under = |error: &StartError| std::error::Error::source(error).map(ToString::to_string);
+        let failed = toys.create("A").await.err().unwrap();
+        assert_eq!(under(failed.last()).as_deref(), Some("connection refused"));
+        let refused = toys.create("B").await.err().unwrap();
+        assert_eq!((under(refused.last()).as_deref(), refused.code()), (Some("no such market"), 400));
+        let (up, kept_out) = tokio::join!(toys.create("C"), toys.create("D"));
+        let kept_out = kept_out.err().unwrap();
+        assert!(up.is_ok() && under(kept_out.last()).unwrap().contains("is full"), "{kept_out}");
+        assert_eq!(kept_out.code(), 500, "only where time ran out it is 504");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn d002_10_waits_are_spread_there_is_a_deadline_and_a_cancelled_run_does_not_go_on() {
     // Waits are spread to between half and all of them, by the luck of the test.
     let waits = async |seed| {

@@ -64,6 +64,23 @@ async fn a_run_is_told_from_its_beginning_to_its_end() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_event_knows_which_component_it_is_about_unless_it_is_about_the_run() {
+    alone(async |_| {
+        let world = World::of(&[("A", &[Act::Fails, Act::Up])]);
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let listener = told.clone();
+        let toys = world
+            .builder()
+            .on_event(move |event| listener.lock().unwrap().push(event.name().map(ToOwned::to_owned)));
+        let toys = toys.build().unwrap();
+        toys.create_all(["A", "X"], Strategy::RetryWithBackoff).await.unwrap();
+        let told: Vec<_> = told.lock().unwrap().iter().map(|name| name.clone().unwrap_or_default()).collect();
+        assert_eq!(told, ["", "X", "A", "A", "A", "", "A", "A", ""]);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn as_text_an_event_is_a_line_without_what_a_component_says_of_itself() {
     alone(async |_| {
         let world = World::of(&[("A", &[Act::Fails, Act::UpAfter(500)]), ("B", &[Act::Refuses])]);

@@ -131,6 +131,34 @@ async fn x08_fail_fast_ends_with_the_first_error_after_one_attempt_and_closes_th
 }
 
 #[tokio::test(start_paused = true)]
+async fn x08_fail_fast_begins_nothing_where_a_name_is_unknown() {
+    alone(async |_| {
+        let world = World::of(&[("MEXC", &[Act::Up])]);
+        let exchanges = world.toys();
+        let error = exchanges.create_all(["MEXC", "NOBODY"], Strategy::FailFast).await.err().unwrap();
+        assert_eq!(error.to_string(), "Unsupported exchange: NOBODY. Available: MEXC");
+        assert_eq!((error.code(), world.ledger.built()), (404, 0));
+    })
+    .await;
+}
+
+#[test]
+fn a_strategy_is_read_in_any_case_by_its_short_and_by_its_long_name() {
+    for (strategy, names) in [
+        (Strategy::FailFast, ["fail_fast", " FAIL_FAST "]),
+        (Strategy::ContinueOnError, ["continue", "Continue_On_Error"]),
+        (Strategy::RetryWithBackoff, ["retry", "retry_with_backoff"]),
+    ] {
+        assert_eq!(names.map(str::parse), [Ok(strategy), Ok(strategy)]);
+        assert_eq!(strategy.to_string().parse(), Ok(strategy));
+    }
+    assert_eq!(
+        "fail\nfast".parse::<Strategy>().unwrap_err().to_string(),
+        "`fail\\nfast` is no strategy; write fail_fast, continue or retry"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn x09_of_two_of_which_one_fails_the_other_is_returned_and_the_failed_one_named() {
     alone(async |_| {
         let world = World::of(&[("MEXC", &[Act::Up]), ("GATEIO", &[Act::Fails])]);

@@ -92,8 +92,17 @@ impl Component for Needy {
 }
 
 fn needy(needs: &[(&'static str, Option<&'static str>)]) -> Components<Needy> {
+    let of = Arc::default();
+    let components = needing(needs, &of);
+    assert!(of.set(components.clone()).is_ok());
+    components
+}
+
+fn needing(
+    needs: &[(&'static str, Option<&'static str>)],
+    of: &Arc<OnceLock<Components<Needy>>>,
+) -> Components<Needy> {
     let factory = Factory::<Needy>::new("needy").unwrap();
-    let of: Arc<OnceLock<Components<Needy>>> = Arc::default();
     for (name, needs) in needs.iter().copied() {
         let of = of.clone();
         let construct = move |_: Asked| {
@@ -102,9 +111,7 @@ fn needy(needs: &[(&'static str, Option<&'static str>)]) -> Components<Needy> {
         };
         factory.register(name, construct).unwrap();
     }
-    let components = Components::builder(factory).max_attempts(1).build().unwrap();
-    assert!(of.set(components.clone()).is_ok());
-    components
+    Components::builder(factory).max_attempts(1).build().unwrap()
 }
 
 #[tokio::test(start_paused = true)]
@@ -127,6 +134,18 @@ async fn a_start_that_waits_for_itself_is_told_so_at_once() {
         assert!(error.to_string().contains("a waits for itself: its own start asks for it"), "{error}");
         assert_eq!(took, seconds(0.0));
         assert!(needy.instances().is_empty());
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_waits_for_its_namesake_among_other_components_does_not_wait_for_itself() {
+    alone(async |_| {
+        let databases = needy(&[("main", None)]);
+        let of = Arc::new(OnceLock::from(databases.clone()));
+        let caches = needing(&[("main", Some("main"))], &of);
+        assert!(caches.create("main").await.is_ok());
+        assert_eq!((caches.active().len(), databases.active().len()), (1, 1));
     })
     .await;
 }
