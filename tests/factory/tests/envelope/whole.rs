@@ -70,3 +70,30 @@ fn what_is_no_envelope_is_said_to_be_none() {
         assert_eq!(error.to_string(), "envelope, at byte 0: no envelope: expected its magic number");
     }
 }
+
+#[test]
+fn what_follows_an_envelope_or_is_missing_of_it_is_said_with_its_place() {
+    let mut sealed = Serializer::new(Format::Json).unwrap().seal("text").unwrap();
+    let end = sealed.len();
+    sealed.push(0);
+    let error = open::<String>(&sealed).unwrap_err();
+    assert_eq!((error.kind(), error.offset()), (SerializationErrorKind::Trailing, Some(end)), "{error}");
+    let error = open::<String>(&sealed[..end - 1]).unwrap_err();
+    assert_eq!((error.kind(), error.offset()), (SerializationErrorKind::Truncated, Some(end - 1)), "{error}");
+}
+
+#[test]
+fn a_limit_is_for_the_payload_as_it_comes_and_for_what_it_becomes() {
+    let limits = |most| Limits::default().with_max_size(most);
+    let plain = Serializer::new(Format::Json).unwrap().seal("text").unwrap();
+    assert!(Envelope::read(&plain, limits(6)).is_ok());
+    assert!(Envelope::read(&plain, limits(5)).is_err());
+    // So small a text only grows.
+    let gzip = SerializerOptions::from(Format::Json).compressed(Compression::Gzip);
+    let grown = Serializer::new(gzip).unwrap().seal("text").unwrap();
+    let payload = grown.len() - 28;
+    assert!(payload > 20);
+    assert!(Envelope::read(&grown, limits(payload)).is_ok());
+    let error = Envelope::read(&grown, limits(payload - 1)).unwrap_err();
+    assert_eq!(error.kind(), SerializationErrorKind::TooLarge);
+}

@@ -160,6 +160,65 @@ fn an_error_says_where_and_never_what_the_data_holds() {
 }
 
 #[test]
+fn binary_says_what_it_expected() {
+    let why = |error: resilient::factory::serializers::SerializationError| {
+        assert_eq!(error.kind(), SerializationErrorKind::Malformed, "{error}");
+        error.to_string()
+    };
+    let binary = made(Format::Binary);
+    let text = binary.deserialize::<String>(&[1, 0xff]).unwrap_err();
+    assert_eq!(why(text), "binary, at byte 2: a string is no UTF-8");
+    let flag = binary.deserialize::<bool>(&[2]).unwrap_err();
+    assert_eq!(why(flag), "binary, at byte 1: expected a boolean, 0 or 1");
+    let letter = binary.deserialize::<char>(&[5, 0, 0, 0, 0, 0]).unwrap_err();
+    assert!(why(letter).ends_with("expected a character of UTF-8"));
+    let maybe = binary.deserialize::<Option<u8>>(&[2]).unwrap_err();
+    assert!(why(maybe).ends_with("expected an optional value, which begins with 0 or 1"));
+    let number = binary.deserialize::<u32>(&[0xff; 10]).unwrap_err();
+    assert!(why(number).ends_with("a number of variable length does not end, or is too large"));
+}
+
+#[test]
+fn a_variant_that_holds_nothing_is_not_read_of_one_with_a_value() {
+    #[derive(Debug, PartialEq, Deserialize)]
+    enum Shape {
+        Empty,
+    }
+    for format in [Format::Json, Format::MessagePack, Format::Cbor, Format::Pickle] {
+        let serializer = made(format);
+        let bytes = serializer.serialize("Empty").unwrap();
+        assert_eq!(serializer.deserialize::<Shape>(&bytes).unwrap(), Shape::Empty, "{format}");
+        let bytes = serializer.serialize(&serde_json::json!({"Empty": 1})).unwrap();
+        assert!(serializer.deserialize::<Shape>(&bytes).is_err(), "{format}");
+    }
+}
+
+#[test]
+fn compressed_data_that_is_cut_is_too_short_and_that_is_changed_is_damaged() {
+    let value: Vec<u32> = (0..500).map(|number: u32| number.wrapping_mul(2_654_435_761)).collect();
+    for compression in &Compression::ALL[1..] {
+        let serializer = made(SerializerOptions::from(Format::Json).compressed(*compression));
+        let bytes = serializer.serialize(&value).unwrap();
+        let kind = |bytes: &[u8]| serializer.deserialize::<Vec<u32>>(bytes).unwrap_err().kind();
+        assert_eq!(kind(&bytes[..bytes.len() / 2]), SerializationErrorKind::Truncated, "{compression}");
+        let mut changed = bytes.clone();
+        changed[0] ^= 0xff;
+        assert_eq!(kind(&changed), SerializationErrorKind::Malformed, "{compression}");
+        changed[0] ^= 0xff;
+        changed.push(0);
+        assert_eq!(kind(&changed), SerializationErrorKind::Trailing, "{compression}");
+    }
+}
+
+#[test]
+fn an_lz4_frame_that_does_not_say_its_length_is_read_too() {
+    // Without the length and the checksum that our own frames have; its only block is as it was.
+    let frame = [&[0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82][..], &[3, 0, 0, 0x80], b"[1]", &[0; 4]].concat();
+    let serializer = made(SerializerOptions::from(Format::Json).compressed(Compression::Lz4));
+    assert_eq!(serializer.deserialize::<Vec<u8>>(&frame).unwrap(), [1]);
+}
+
+#[test]
 fn an_unknown_fields_name_is_of_the_data() {
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]

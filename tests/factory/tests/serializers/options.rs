@@ -72,7 +72,10 @@ fn what_options_say_of_themselves_makes_them_again() {
         "json",
         "json:gzip:compression_level=9:ensure_ascii=False:indent=4:sort_keys=True",
         "msgpack:zstd:named=False",
+        "cbor",
         "cbor:lz4",
+        "msgpack",
+        "pickle",
         "binary:max_size=1024:max_depth=8",
         "pickle:zlib:protocol=2",
     ] {
@@ -105,8 +108,37 @@ fn an_unknown_word_is_told_with_the_nearest_and_all_known_ones() {
             "msgpack:use_bin_type=False",
             "`use_bin_type` takes no `False`; it takes True: bytes are always `bin`",
         ),
+        (
+            "msgpack:strict_map_key=True",
+            "`strict_map_key` takes no `True`; it takes False: the type that is read says which keys it takes",
+        ),
     ] {
         assert_eq!(SerializerOptions::parse(text).unwrap_err().to_string(), told);
+    }
+}
+
+#[test]
+fn an_unknown_name_is_data_too() {
+    let unknown = "yaml".parse::<Format>().unwrap_err();
+    assert_eq!((unknown.name(), unknown.nearest()), ("yaml", None));
+    assert_eq!(unknown.known(), ["json", "msgpack", "cbor", "binary", "pickle"]);
+}
+
+#[test]
+fn options_that_make_another_serializer_are_not_equal() {
+    let all = [
+        "json",
+        "json:gzip",
+        "json:indent=2",
+        "json:gzip:compression_level=9",
+        "msgpack",
+        "pickle:protocol=2",
+    ];
+    let all = all.map(|text| SerializerOptions::parse(text).unwrap());
+    for (at, one) in all.iter().enumerate() {
+        for (other_at, other) in all.iter().enumerate() {
+            assert_eq!(one == other, at == other_at, "{one} {other}");
+        }
     }
 }
 
@@ -170,7 +202,9 @@ fn json_is_written_as_its_options_say() {
     assert_eq!(text(sorted.indent(2).compact()), text(sorted));
     // A struct's own order, unless the keys are to be sorted.
     assert_eq!(made(JsonOptions::new()).serialize(&Point { y: 1, x: 2 }).unwrap(), br#"{"y":1,"x":2}"#);
-    assert_eq!(made(sorted).serialize(&Point { y: 1, x: 2 }).unwrap(), br#"{"x":2,"y":1}"#);
+    for sorted in [sorted, sorted.indent(2).compact()] {
+        assert_eq!(made(sorted).serialize(&Point { y: 1, x: 2 }).unwrap(), br#"{"x":2,"y":1}"#);
+    }
 }
 
 #[test]
@@ -193,6 +227,8 @@ fn what_a_compression_saves_is_told_with_the_seeds_keys() {
         (stats.compression_ratio - ratio).abs() < 1e-9
             && (1.0 - 1.0 / ratio - stats.space_savings).abs() < 1e-9
     );
+    let compressed = made(SerializerOptions::from(Format::Json).compressed(Compression::Gzip));
+    assert_eq!(compressed.compression_ratio(&value).to_bits(), stats.compression_ratio.to_bits());
     // Nothing, which no division by its size may trouble.
     let nothing = made(Format::Binary).compression_stats(&()).unwrap();
     assert_eq!((nothing.original_size, nothing.compression_ratio, nothing.space_savings), (0, 1.0, 0.0));

@@ -125,3 +125,91 @@ fn numbers_of_every_width_come_back_bit_for_bit() {
         }
     }
 }
+
+#[test]
+fn what_grows_much_when_it_is_decompressed_comes_back_whole() {
+    let value = vec!["the same"; 50_000];
+    for compression in &Compression::ALL[1..] {
+        let serializer =
+            Serializer::new(SerializerOptions::from(Format::Json).compressed(*compression)).unwrap();
+        let bytes = serializer.serialize(&value).unwrap();
+        assert!(bytes.len() < 10_000, "{compression}");
+        assert_eq!(serializer.deserialize::<Vec<String>>(&bytes).unwrap(), value, "{compression}");
+        assert_eq!(open::<Vec<String>>(&serializer.seal(&value).unwrap()).unwrap(), value, "{compression}");
+    }
+}
+
+#[test]
+fn a_type_is_asked_for_its_text_where_people_read_the_format_and_for_its_bytes_elsewhere() {
+    use std::net::Ipv4Addr;
+    let address = Ipv4Addr::new(127, 0, 0, 1);
+    for serializer in all_serializers() {
+        let bytes = serializer.serialize(&address).unwrap();
+        assert_eq!(serializer.deserialize::<Ipv4Addr>(&bytes).unwrap(), address, "{}", serializer.options());
+    }
+    let written = |format: Format| Serializer::new(format).unwrap().serialize(&address).unwrap();
+    assert_eq!(written(Format::Json), b"\"127.0.0.1\"");
+    assert_eq!(written(Format::Binary), [127, 0, 0, 1]);
+    assert_eq!(written(Format::MessagePack), [0x94, 127, 0, 0, 1]);
+    assert_eq!(written(Format::Cbor), [0x84, 0x18, 127, 0, 0, 1]);
+}
+
+/// Gives its keys and its values by themselves.
+struct ByHalves;
+
+impl serde::Serialize for ByHalves {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeMap;
+        let mut map = to.serialize_map(Some(2))?;
+        for (key, value) in [("one", 1), ("two", 2)] {
+            map.serialize_key(key)?;
+            map.serialize_value(&value)?;
+        }
+        map.end()
+    }
+}
+
+#[test]
+fn a_map_may_be_written_by_its_keys_and_values_apart() {
+    use std::collections::BTreeMap;
+    let whole = BTreeMap::from([("one".to_owned(), 1), ("two".to_owned(), 2)]);
+    for serializer in all_serializers() {
+        let bytes = serializer.serialize(&ByHalves).unwrap();
+        let back = serializer.deserialize::<BTreeMap<String, i32>>(&bytes).unwrap();
+        assert_eq!(back, whole, "{}", serializer.options());
+    }
+}
+
+#[test]
+fn what_does_not_know_its_length_is_told_so_by_the_formats_that_write_lengths_first() {
+    struct Endless;
+    impl serde::Serialize for Endless {
+        fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+            to.collect_seq((0..3).filter(|number| *number != 1))
+        }
+    }
+    for format in Format::ALL {
+        let serializer = Serializer::new(*format).unwrap();
+        match serializer.serialize(&Endless) {
+            Ok(bytes) => assert_eq!(serializer.deserialize::<Vec<u8>>(&bytes).unwrap(), [0, 2], "{format}"),
+            Err(error) => {
+                assert!(matches!(format, Format::Binary | Format::MessagePack), "{error}");
+                assert_eq!(
+                    error.to_string(),
+                    format!("{format}: a sequence or map must know its length to be written")
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_limit_is_for_what_is_written_and_not_for_what_was_there_before() {
+    for serializer in all_serializers() {
+        let limits = resilient::factory::serializers::Limits::default().with_max_size(100);
+        let small = Serializer::new(serializer.options().limits(limits)).unwrap();
+        let mut out = vec![0; 90];
+        small.serialize_into(&[1, 2, 3], &mut out).unwrap();
+        assert_eq!(small.deserialize::<[i32; 3]>(&out[90..]).unwrap(), [1, 2, 3], "{}", small.options());
+    }
+}

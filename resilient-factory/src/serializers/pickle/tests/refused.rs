@@ -1,6 +1,7 @@
 //! What names code, and what is none of the language.
 
-use super::{bytes, list, read, why};
+use super::super::super::SerializationErrorKind;
+use super::{bytes, list, read, text, why};
 
 #[test]
 fn every_opcode_that_names_code_is_refused_by_its_name_and_place() {
@@ -46,6 +47,7 @@ fn the_names_that_data_is_spelt_with_make_nothing_else() {
         (b"c_codecs\nencode\nVa\nVrot13\n\x86R.", "REDUCE"),
         (b"c_codecs\nencode\nK\x01Vlatin1\n\x86R.", "REDUCE"),
         (b"c_codecs\nencode\nVa\nVlatin1\nVstrict\n\x87R.", "REDUCE"),
+        (b"c_codecs\nencode\nVa\nC\x06latin1\x86R.", "REDUCE"),
     ] {
         let why = why(pickle);
         assert!(why.contains(at), "{}: {why}", pickle.escape_ascii());
@@ -60,12 +62,14 @@ fn the_names_that_data_is_spelt_with_make_nothing_else() {
     assert!(
         why(b"c_codecs\nencode\nV\\u0100\nVlatin1\n\x86R.").contains("a character that is not of Latin-1")
     );
+    assert_eq!(read(b"c__builtin__\nset\n)R."), Ok(list([])));
     // Nothing is added to a set that was made at once.
     assert!(why(b"c__builtin__\nset\n]\x85R(K\x01\x90.").contains("ADDITEMS"));
 }
 
 #[test]
 fn python_2_is_read_where_it_is_certain() {
+    assert_eq!(read(b"S'a\\r\\n\\tb'\n."), Ok(text("a\r\n\tb")));
     assert_eq!(read(b"(lp0\nS'a\\'b\\n'\np1\naI5\na."), read(b"\x80\x02](U\x04a'b\nK\x05e."));
     assert_eq!(
         read(b"\x80\x02c__builtin__\nbytearray\nX\x03\x00\x00\x00a\xc3\xbfU\x07latin-1\x86R."),
@@ -124,6 +128,18 @@ fn what_is_no_pickle_says_where_it_stops_to_be_one() {
         (b"S'a\n.", "at byte 0: STRING: no text in quotes"),
     ] {
         assert_eq!(why(pickle), format!("pickle, {text}"), "{}", pickle.escape_ascii());
+    }
+}
+
+#[test]
+fn what_is_wrong_has_its_kind() {
+    for (pickle, kind) in [
+        (&b"N.N."[..], SerializationErrorKind::Trailing),
+        (b"N", SerializationErrorKind::Truncated),
+        (b".", SerializationErrorKind::Malformed),
+        (b"V\\ud800\n.", SerializationErrorKind::Mismatched),
+    ] {
+        assert_eq!(read(pickle).unwrap_err().kind(), kind, "{}", pickle.escape_ascii());
     }
 }
 

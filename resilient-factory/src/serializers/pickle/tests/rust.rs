@@ -39,6 +39,12 @@ enum Shape {
     Named { side: i8 },
 }
 
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Nothing;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Place(u8, String);
+
 struct Raw(&'static [u8]);
 
 impl Serialize for Raw {
@@ -93,6 +99,7 @@ fn the_bytes_of_older_protocols_are_as_python_has_them() {
     );
     assert_eq!(written(&[[1]], 1), b"((K\x01tt.");
     assert_eq!(written(&vec![BTreeMap::from([(1, false)])], 0), b"(l(dI1\nI00\nsa.");
+    assert_eq!(written("\u{100}\u{ffff}\u{10000}", 0), b"V\\u0100\\uffff\\U00010000\n.");
 }
 
 #[test]
@@ -132,6 +139,7 @@ fn values_come_back_in_every_protocol() {
     there_and_back(&BTreeMap::from([(true, 'x'), (false, '\u{10ffff}')]));
     there_and_back(&(f64::MIN_POSITIVE, f64::MAX, f64::NEG_INFINITY, -0.0, 0.1_f32));
     there_and_back(&vec![Some(Some(1)), None]);
+    there_and_back(&vec![(Nothing, Place(1, "b".into())), (Nothing, Place(2, String::new()))]);
     there_and_back(&(0..2_500).collect::<Vec<u32>>());
     there_and_back(&(0..2_500).map(|key| (key, [key; 1])).collect::<BTreeMap<u32, [u32; 1]>>());
     there_and_back(&"x".repeat(70_000));
@@ -153,6 +161,40 @@ fn bytes_are_read_where_a_sequence_is_asked_for() {
     assert_eq!(read(b"c_codecs\nencode\nVa\xff\nVlatin1\n\x86R."), Ok(vec![97, 255]));
     assert_eq!(from_slice::<[u8; 2]>(b"C\x02a\xff.", Limits::default()), Ok([97, 255]));
     assert!(from_slice::<[u8; 2]>(b"C\x03a\xff\x00.", Limits::default()).is_err());
+    assert!(read(b"Vab\n.").is_err() && read(b"\x8c\x02ab.").is_err(), "a text is no list of numbers");
+}
+
+#[test]
+fn a_reader_that_leaves_items_of_a_dict_is_told_how_many_there_are() {
+    #[derive(Debug)]
+    struct First;
+
+    impl<'de> Deserialize<'de> for First {
+        fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+            struct One;
+
+            impl<'de> serde::de::Visitor<'de> for One {
+                type Value = First;
+
+                fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                    f.write_str("a dict")
+                }
+
+                fn visit_map<A: serde::de::MapAccess<'de>>(self, mut items: A) -> Result<First, A::Error> {
+                    items.next_entry::<u8, u8>().map(|_| First)
+                }
+            }
+
+            from.deserialize_map(One)
+        }
+    }
+
+    let first = |pickle: &[u8]| from_slice::<First>(pickle, Limits::default());
+    assert!(first(b"}(K\x01K\x02u.").is_ok());
+    assert_eq!(
+        first(b"}(K\x01K\x02K\x03K\x04K\x05K\x06u.").expect_err("there are three").to_string(),
+        "pickle, at byte 0: expected 1 item, found a length of 3"
+    );
 }
 
 #[test]
@@ -176,6 +218,17 @@ fn a_value_of_another_type_is_told_with_its_place() {
         "pickle, at byte 2: expected the name of a variant, or a dict of it and its value, found an integer"
     );
     assert!(shape(b"}.").contains("found a map"));
+    for (pickle, found) in [
+        (&b"N."[..], "found nothing"),
+        (b"\x88.", "found a boolean"),
+        (b"G\x3f\xe0\x00\x00\x00\x00\x00\x00.", "found a floating point number"),
+        (b"C\x01a.", "found bytes"),
+        (b"].", "found a sequence"),
+    ] {
+        assert!(shape(pickle).ends_with(found), "{}", shape(pickle));
+    }
+    assert!(shape(b"}(VEmpty\nK\x01u.").contains("expected unit"), "{}", shape(b"}(VEmpty\nK\x01u."));
+    assert_eq!(from_slice(b"}(VEmpty\nNu.", Limits::default()), Ok(Shape::Empty));
     assert!(
         shape(b"Vhunter2\n.").contains("a variant whose name is unknown, expected one of `Empty`"),
         "{}",
