@@ -3,7 +3,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
@@ -93,6 +93,32 @@ fn a_thread_that_every_layer_lets_through_allocates_nothing() {
     let taken_by = |calls: u64| {
         let before = TAKEN.get();
         assert!((0..calls).all(|answer| blocking(answer).is_ok_and(|same| same == answer)));
+        TAKEN.get() - before
+    };
+    taken_by(10);
+    assert_eq!(taken_by(1_000), 0);
+}
+
+/// Ready when it is polled again.
+#[resilient(operation_name = "allocations_waiting")]
+async fn waiting(answer: u64) -> Result<u64, ResilienceError> {
+    let mut polled = false;
+    poll_fn(|_| if std::mem::replace(&mut polled, true) { Poll::Ready(()) } else { Poll::Pending }).await;
+    Ok(answer)
+}
+
+#[test]
+fn a_call_that_waits_takes_the_place_of_one_that_has_waited() {
+    let timers = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let _inside = timers.enter();
+    let taken_by = |calls: u64| {
+        let before = TAKEN.get();
+        for answer in 0..calls {
+            let mut call = pin!(waiting(answer));
+            let mut polled = || call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            assert!(polled().is_pending());
+            assert!(matches!(polled(), Poll::Ready(Ok(same)) if same == answer));
+        }
         TAKEN.get() - before
     };
     taken_by(10);

@@ -114,7 +114,7 @@ paths! {
     "async operation in code" over "async plain": |n| ready!(IN_CODE.call_async(|| plain_async(n)));
     "async full, refused" over "async plain": |n| ready!(refused_async(n));
     "async plain, pending once": |n| pending_once!(plain_waiting(n));
-    "async full, pending once" over "async plain, pending once", allocates: |n| pending_once!(full_waiting(n));
+    "async full, pending once" over "async plain, pending once": |n| pending_once!(full_waiting(n));
 }
 
 #[derive(Debug)]
