@@ -495,6 +495,25 @@ mod tests {
     }
 
     #[test]
+    fn a_breaker_waits_for_the_slowest_probe_of_all_who_share_it() {
+        let (short, long) = (Duration::from_secs(10), Duration::from_secs(3_600));
+        let config = |lease| BreakerConfig::new().probe_lease(lease);
+        for (one, other) in [(short, long), (long, short)] {
+            let mut wide = config(one);
+            Breaker::widen(&mut wide, &config(other));
+            assert_eq!(wide.lease(), long);
+
+            let breaker = Breaker::make("db", config(one), context());
+            breaker.accommodate(&config(other));
+            breaker.set(State::HalfOpen, None);
+            breaker.acquire().unwrap();
+            assert!(!breaker.is_at_rest());
+            let left = breaker.snapshot().probe_lease_left.unwrap();
+            assert!(left > 3_000.0, "{left}");
+        }
+    }
+
+    #[test]
     fn a_name_that_nobody_has_is_answered_with_the_nearest_and_with_some_of_those_there_are() {
         let all: Vec<String> = (0..21).map(|number| format!("operation_{number:02}")).collect();
         let all: Vec<&'static str> = all.into_iter().map(|name| &*name.leak()).collect();
@@ -505,7 +524,9 @@ mod tests {
         assert_eq!(nearest(&"o".repeat(201), &[longest]), None);
         assert_eq!(names(&[], None), "there are none yet");
         assert_eq!(names(&all[..2], None), "there are operation_00, operation_01");
-        assert!(names(&all[..20], None).ends_with("operation_18, operation_19"));
+        let twenty = names(&all[..20], None);
+        assert!(twenty.starts_with("there are operation_00, "), "{twenty}");
+        assert!(twenty.ends_with("operation_18, operation_19"), "{twenty}");
         let some = names(&all, Some("operation_01"));
         assert!(
             some.starts_with("did you mean 'operation_01'? there are 21, among them operation_00, "),

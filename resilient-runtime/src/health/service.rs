@@ -700,6 +700,28 @@ mod tests {
         );
     }
 
+    #[test]
+    fn values_that_are_as_large_as_their_limits_contradict_nothing() {
+        let config = HealthConfig::new()
+            .min_samples(20)
+            .window(20)
+            .unhealthy_error_rate(0.05)
+            .degraded_response_time(Duration::from_secs(3));
+        assert_eq!(wrong(&config), [""; 0]);
+    }
+
+    #[test]
+    fn of_no_calls_nothing_is_a_number() {
+        let nothing = samples(HealthConfig::new()).statistics();
+        assert_eq!((nothing.average_response_time, nothing.p95_response_time), (None, None));
+        assert_eq!((nothing.error_rate, nothing.success_rate), (None, None));
+    }
+
+    #[test]
+    fn in_a_debugger_a_service_shows_its_name_and_how_it_is() {
+        assert_eq!(format!("{:?}", service().0), "ServiceHealth { name: \"db\", status: Unknown, .. }");
+    }
+
     fn service() -> (ServiceHealth, crate::clock::TestClock) {
         let clock = crate::clock::TestClock::new();
         (ServiceHealth::new("db", HealthConfig::new(), Clock::Test(clock.clone())), clock)
