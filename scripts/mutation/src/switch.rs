@@ -25,7 +25,7 @@ pub(crate) fn __mutant(number: usize) -> bool {
         let path = std::env::var_os("MUTANT_TRACE")?;
         std::fs::File::options().append(true).create(true).open(path).ok()
     });
-    static MET: [AtomicBool; 10_000] = [const { AtomicBool::new(false) }; 10_000];
+    static MET: [AtomicBool; 20_000] = [const { AtomicBool::new(false) }; 20_000];
     if let Some(mut trace) = TRACE.as_ref() {
         if !MET[number].load(Ordering::Relaxed) && !MET[number].swap(true, Ordering::Relaxed) {
             let _ = trace.write_all(format!("{number}\n").as_bytes());
