@@ -303,6 +303,27 @@ mod tests {
         }
         let another: IpAddr = "2001:db8::ffff".parse().unwrap();
         assert_eq!(status(gate.refuse(Some(another), &headers("Bearer wrong"), SPAN)), 429);
+        let elsewhere: IpAddr = "2001:db8:0:1::1".parse().unwrap();
+        assert_eq!(status(gate.refuse(Some(elsewhere), &headers("Bearer wrong"), SPAN)), 401);
+    }
+
+    #[test]
+    fn many_addresses_that_fail_set_nobody_free_whose_minute_is_not_over() {
+        let gate = Gate::new(Some(Token::new(TOKEN).unwrap()));
+        let wrong = |from: u32, second| {
+            let from = Some(IpAddr::V4(from.into()));
+            status(gate.refuse(from, &headers("Bearer wrong"), Duration::from_secs(second)))
+        };
+        let attacker = 1 << 24;
+        for n in 1..u32::try_from(MOST_ADDRESSES).unwrap() {
+            assert_eq!(wrong(n, 0), 401);
+        }
+        for _ in 0..MOST_FAILURES {
+            assert_eq!(wrong(attacker, 30), 401);
+        }
+        assert_eq!(wrong(attacker, 31), 429, "there is no room for another, and it is known");
+        assert_eq!(wrong(attacker + 1, 60), 401, "the minute of all others is over");
+        assert_eq!(wrong(attacker, 60), 429);
     }
 
     #[test]

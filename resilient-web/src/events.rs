@@ -70,3 +70,37 @@ pub(crate) fn change(kind: &EventKind) -> Option<Change> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use resilient_runtime::HealthStatus;
+
+    use super::*;
+
+    #[test]
+    fn what_happens_to_a_call_is_shown_by_its_name_and_told_as_the_log_tells_it() {
+        let second = Duration::from_secs(1);
+        for (kind, name) in [
+            (EventKind::AttemptTimedOut { attempt: 1, limit: second }, "attempt_timed_out"),
+            (EventKind::RetryScheduled { attempt: 1, delay: second }, "retry_scheduled"),
+            (EventKind::HedgeStarted { attempt: 2, after: second }, "hedge_started"),
+            (EventKind::BudgetExhausted { budget: "default" }, "budget_exhausted"),
+            (EventKind::FallbackUsed, "fallback_used"),
+            (
+                EventKind::ServiceHealthChanged {
+                    service: "db",
+                    from: HealthStatus::Healthy,
+                    to: HealthStatus::Degraded,
+                },
+                "service_health_changed",
+            ),
+            (EventKind::Reloaded, "configuration"),
+        ] {
+            assert_eq!(shown(&kind).map(name_of), Some(name));
+            assert_eq!(text(&kind), kind.to_string());
+            assert!(change(&kind).is_none());
+        }
+    }
+}

@@ -237,6 +237,25 @@ mod tests {
     }
 
     #[test]
+    fn what_an_operation_did_beside_its_calls_is_counted_each_by_itself() {
+        let mut of = Of { figures: Some(Box::default()), ..Of::default() };
+        let kinds = [
+            EventKind::AttemptTimedOut { attempt: 1, limit: Duration::from_secs(1) },
+            EventKind::RetryScheduled { attempt: 1, delay: Duration::from_secs(1) },
+            EventKind::HedgeStarted { attempt: 2, after: Duration::from_secs(1) },
+            EventKind::FallbackUsed,
+        ];
+        for (times, kind) in (1..).zip(&kinds) {
+            for _ in 0..times {
+                of.count(kind, Duration::ZERO);
+            }
+        }
+        let totals = of.figures.unwrap().totals;
+        assert_eq!((totals.timeouts, totals.retries, totals.hedges, totals.fallbacks), (1, 2, 3, 4));
+        assert_eq!((totals.calls, totals.attempts), (0, 0));
+    }
+
+    #[test]
     fn a_breaker_used_by_hand_is_no_operation_but_its_changes_are_told() {
         let scope = Scope::new();
         let _inside = scope.enter();
