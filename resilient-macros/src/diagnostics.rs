@@ -58,12 +58,9 @@ impl Errors {
     }
 }
 
-/// Line and column; outside the compiler there is none.
-fn place(error: &syn::Error) -> Option<(usize, usize)> {
-    proc_macro::is_available().then(|| {
-        let span = error.span().unwrap();
-        (span.line(), span.column())
-    })
+/// As the compiler prints it, which only compares: lines and columns are told from Rust 1.88 on.
+fn place(error: &syn::Error) -> String {
+    format!("{:?}", error.span())
 }
 
 /// "`a`, `b` or `c`".

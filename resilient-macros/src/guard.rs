@@ -246,11 +246,13 @@ fn method(own: Ours, function: &GuardedFn, around: &(Vec<Written>, Args), errors
     } else {
         around
     };
-    if !asked_for && function.sig.constness.is_some() {
-        return skipped("it is a `const fn`".to_owned());
-    }
-    if !asked_for && let Some(reason) = function.returns_no_result() {
-        return skipped(reason);
+    if !asked_for {
+        if function.sig.constness.is_some() {
+            return skipped("it is a `const fn`".to_owned());
+        }
+        if let Some(reason) = function.returns_no_result() {
+            return skipped(reason);
+        }
     }
     args.skip = None;
     let is_async = !matches!(function.shape(), Ok(Shape::Sync));

@@ -589,16 +589,15 @@ fn ungrouped(ty: &Type) -> &Type {
 /// Finds the async block at the end of a body.
 fn future_tail(body: &Group, output: Type) -> Option<FutureTail> {
     let mut tokens: Vec<TokenTree> = body.stream().into_iter().collect();
-    let mut after = Vec::new();
-    let boxed = |token: &TokenTree| matches!(token, TokenTree::Ident(ident) if ident == "boxed" || ident == "boxed_local");
-    if let [.., TokenTree::Punct(dot), method, TokenTree::Group(empty)] = tokens.as_slice()
-        && dot.as_char() == '.'
-        && boxed(method)
-        && empty.delimiter() == Delimiter::Parenthesis
-        && empty.stream().is_empty()
-    {
-        after = tokens.split_off(tokens.len() - 3);
-    }
+    let is_boxed = matches!(
+        tokens.as_slice(),
+        [.., TokenTree::Punct(dot), TokenTree::Ident(method), TokenTree::Group(empty)]
+            if dot.as_char() == '.'
+                && (method == "boxed" || method == "boxed_local")
+                && empty.delimiter() == Delimiter::Parenthesis
+                && empty.stream().is_empty()
+    );
+    let after = if is_boxed { tokens.split_off(tokens.len() - 3) } else { Vec::new() };
     let (before, in_call, (keywords, inner)) = match tokens.as_slice() {
         [before @ .., TokenTree::Group(call)] if call.delimiter() == Delimiter::Parenthesis => {
             if !matches!(before, [.., TokenTree::Ident(pin)] if pin == "pin") {
@@ -695,24 +694,27 @@ fn async_block(tokens: &[TokenTree]) -> Option<(&[TokenTree], (TokenStream, Grou
 fn hoist(block: &Group) -> (Vec<Hoisted>, Group) {
     let mut rest: Vec<TokenTree> = block.stream().into_iter().collect();
     let mut hoisted = Vec::new();
-    if matches!(rest.first(), Some(TokenTree::Ident(ident)) if ident == "if")
-        && let Some(end) = rest.iter().position(
-            |token| matches!(token, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace),
-        )
-        && mentions_name(&rest[..end].iter().cloned().collect(), "__ret")
-    {
+    if let Some(end) = returning_branch(&rest) {
         rest.drain(..=end);
     }
-    while let Some(end) =
-        rest.iter().position(|token| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ';'))
-        && let Ok(line) = hoisted_line.parse2(rest[..=end].iter().cloned().collect())
-    {
+    let ends = |token: &TokenTree| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ';');
+    while let Some(end) = rest.iter().position(ends) {
+        let Ok(line) = hoisted_line.parse2(rest[..=end].iter().cloned().collect()) else { break };
         hoisted.push(line);
         rest.drain(..=end);
     }
     let mut inner = Group::new(Delimiter::Brace, rest.into_iter().collect());
     inner.set_span(block.span());
     (hoisted, inner)
+}
+
+/// Where the branch at the beginning ends that is there for the type of `__ret` alone.
+fn returning_branch(tokens: &[TokenTree]) -> Option<usize> {
+    let is_branch = matches!(tokens.first(), Some(TokenTree::Ident(ident)) if ident == "if");
+    let is_block =
+        |token: &TokenTree| matches!(token, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace);
+    let end = tokens.iter().position(is_block)?;
+    (is_branch && mentions_name(&tokens[..end].iter().cloned().collect(), "__ret")).then_some(end)
 }
 
 fn hoisted_line(input: ParseStream<'_>) -> syn::Result<Hoisted> {
@@ -758,9 +760,7 @@ pub(crate) fn erase_opaque(ty: &mut Type) {
 
 /// Whether a type hands out a unique borrow; what a function pointer takes does not count.
 pub(crate) fn has_unique_borrow(ty: &Type) -> bool {
-    if let Type::Reference(reference) = ty
-        && reference.mutability.is_some()
-    {
+    if matches!(ty, Type::Reference(reference) if reference.mutability.is_some()) {
         return true;
     }
     let mut found = false;

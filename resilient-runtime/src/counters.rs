@@ -113,13 +113,19 @@ impl<const N: usize> Counters<N> {
     #[inline]
     pub(crate) fn add(&self, count: impl Into<usize>) {
         let count = count.into();
-        if SLOT.with(Cell::get) == self.first_slot.load(Ordering::Relaxed)
-            && let Some(line) = self.first.get()
-        {
-            line.add(count);
-        } else {
-            self.add_elsewhere(count);
+        match self.own_first() {
+            Some(line) => line.add(count),
+            None => self.add_elsewhere(count),
         }
+    }
+
+    /// The line of the thread that counted first, if that is this one.
+    #[inline]
+    fn own_first(&self) -> Option<&Line<N>> {
+        if SLOT.with(Cell::get) != self.first_slot.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.first.get()
     }
 
     #[inline(never)]

@@ -50,17 +50,21 @@ struct Member {
 
 trait Kept: Any + Send + Sync {
     fn is_at_rest(&self) -> bool;
+    fn any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
 
 impl<T: Shared> Kept for T {
     fn is_at_rest(&self) -> bool {
         Shared::is_at_rest(self)
     }
+
+    fn any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
 }
 
 fn as_kind<T: Shared>(kept: Arc<dyn Kept>) -> Arc<T> {
-    let any: Arc<dyn Any + Send + Sync> = kept;
-    any.downcast().unwrap_or_else(|_| unreachable!("a family has members of one kind"))
+    kept.any().downcast().unwrap_or_else(|_| unreachable!("a family has members of one kind"))
 }
 
 impl<T: Shared> Family<T> {

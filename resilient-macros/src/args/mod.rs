@@ -299,9 +299,8 @@ fn read_keys(list: List, args: &mut Args, errors: &mut Errors, input: ParseStrea
         let key = input.call(syn::Ident::parse_any)?;
         match args.read(list.groups(), &key, input) {
             Ok(true) => {
-                if let Some(inner) = INNER.iter().find(|inner| key == inner.name)
-                    && input.peek(token::Paren)
-                {
+                let inner = INNER.iter().find(|inner| key == inner.name);
+                if let Some(inner) = inner.filter(|_| input.peek(token::Paren)) {
                     let keys;
                     parenthesized!(keys in input);
                     read_keys(List { inner: Some(inner), ..list }, args, errors, &keys)?;
@@ -356,33 +355,24 @@ fn leads(input: ParseStream<'_>, takes_paths: bool) -> bool {
 fn unknown(list: List, written: &str) -> String {
     let List { word: attribute, inner } = list;
     let spelt = list.spelt();
-    if written == "operation_type"
-        && let Some(profile) = attribute.profile
-        && inner.is_none()
-    {
+    if let ("operation_type", Some(profile), None) = (written, attribute.profile, inner) {
         return format!(
             "{spelt} is the profile \"{profile}\"; another operation type is written `#[resilient(operation_type = ..)]`"
         );
     }
+    // First: `max_attempts` is a key of a retry, and what others call ours of a hedge.
+    if let Some(ours) = foreign(written, list.groups()) {
+        return format!("`{written}` is called something else here; write {ours}");
+    }
     let owning: Vec<Group> =
         Args::KEYS.iter().filter(|(key, _)| *key == written).map(|(_, group)| *group).collect();
-    let foreign = foreign(written, list.groups());
-    if let Some(inner) = inner
-        && owning.iter().any(|group| attribute.groups.contains(group))
-        // `max_attempts` is a key of a retry, and what others call ours of a hedge.
-        && foreign.is_none()
-    {
+    if let Some(inner) = inner.filter(|_| owning.iter().any(|group| attribute.groups.contains(group))) {
         return format!(
             "`{written}` is not a key of {spelt}, but of `#[{}]`; write it outside of `{}(..)`",
             attribute.name, inner.name
         );
     }
-    if let Some(ours) = foreign {
-        return format!("`{written}` is called something else here; write {ours}");
-    }
-    if let Some(layer) = flat(written)
-        && inner.is_none()
-    {
+    if let (Some(layer), None) = (flat(written), inner) {
         let Flat { group, what, keys, alone, .. } = layer;
         return if attribute.groups.contains(group) {
             format!("the keys of {what} stand in {spelt} itself, without `{written}(..)`: {keys}")

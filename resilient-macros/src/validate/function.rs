@@ -2,7 +2,7 @@
 
 use proc_macro2::{Ident, TokenStream};
 use quote::ToTokens;
-use syn::{ExprPath, FnArg, ReceiverKind, Type};
+use syn::{ExprPath, FnArg, Receiver, ReceiverKind, Type};
 
 use super::list::hedge_place;
 use super::{Layers, compact, fallback_paths};
@@ -124,9 +124,7 @@ pub(super) fn retryable(function: &GuardedFn, shape: &Shape, errors: &mut Errors
             );
         }
     }
-    if let Some(output) = output
-        && has_unique_borrow(output)
-    {
+    if let Some(output) = output.filter(|output| has_unique_borrow(output)) {
         errors.at(
             output,
             format!(
@@ -165,19 +163,15 @@ pub(super) fn streamable(
             format!("`{key}` cannot stand in for the stream of `{name}`, which may have begun; let the reader do that"),
         );
     }
-    if layers.has(Layer::Hedge)
-        && let Some(place) = hedge_place(written, args)
-    {
+    if let Some(place) = hedge_place(written, args).filter(|_| layers.has(Layer::Hedge)) {
         errors.at(place, format!("`hedge` needs an async function: `{name}` returns a stream"));
     }
 }
 
 /// An owned `self` that the body changes would be changed for the next attempt too.
 pub(super) fn unchanged_receiver(function: &GuardedFn, errors: &mut Errors) {
-    if let Some(receiver) = function.sig.receiver()
-        && receiver.mutability.is_some()
-        && receiver_is_owned(receiver)
-    {
+    let is_changed = |receiver: &&Receiver| receiver.mutability.is_some() && receiver_is_owned(receiver);
+    if let Some(receiver) = function.sig.receiver().filter(is_changed) {
         errors.at(
             receiver,
             format!(

@@ -83,9 +83,7 @@ pub(super) fn missing_layers(layers: &Layers, args: &Args, errors: &mut Errors) 
             &[args.per_key.key()],
         );
     }
-    if fallback_key(args).is_none()
-        && let Some(on) = args.fallback_on.key()
-    {
+    if let (Some(on), None) = (args.fallback_on.key(), fallback_key(args)) {
         let (path, value) =
             if on == "on" { ("a path", "value") } else { ("`fallback = path`", "fallback_value") };
         errors
@@ -132,9 +130,7 @@ pub(super) fn texts_and_times(args: &Args, errors: &mut Errors) {
         (args.max_age.known(), ""),
         (args.rate_limit_per.known(), ""),
     ] {
-        if let Some((key, figure)) = length
-            && figure.amount <= 0.0
-        {
+        if let Some((key, figure)) = length.filter(|(_, figure)| figure.amount <= 0.0) {
             errors.at(figure.written, format!("`{key}` must be greater than 0{hint}"));
         }
     }
@@ -177,9 +173,8 @@ pub(super) fn numbers(args: &Args, errors: &mut Errors) {
         (args.budget_ratio.known(), f64::MIN_POSITIVE..=1.0, SHARE),
         (args.budget_per_second.known(), 0.0..=f64::MAX, "must be at least 0.0"),
     ] {
-        if let Some((key, Figure { amount, text, written })) = number
-            && !range.contains(&amount)
-        {
+        let outside = number.filter(|(_, figure)| !range.contains(&figure.amount));
+        if let Some((key, Figure { text, written, .. })) = outside {
             errors.at(written, format!("`{key}` {allowed}, not {text}"));
         }
     }
@@ -253,9 +248,7 @@ pub(super) fn contradictions(args: &Args, errors: &mut Errors) {
         (args.window.key(), RATES, ": nothing else looks at the window"),
         (args.min_calls.key(), RATES, ": nothing else looks at the window"),
     ] {
-        if let Some(key) = key
-            && !partners.iter().any(|partner| args.has(partner))
-        {
+        if let Some(key) = key.filter(|_| !partners.iter().any(|partner| args.has(partner))) {
             errors.at(key, format!("`{key}` needs {}{why}", list(partners, "or")));
         }
     }
@@ -268,9 +261,7 @@ pub(super) fn needed(written: &[Written], layers: &Layers, args: &Args, errors: 
         let own = own.map(|own| (own.place.clone(), format!("#[{}]", own.word.name)));
         own.chain(key.map(|key| (key.to_token_stream(), key.to_string()))).collect()
     };
-    if layers.has(Layer::Hedge)
-        && let Some(place) = hedge_place(written, args)
-    {
+    if let Some(place) = hedge_place(written, args).filter(|_| layers.has(Layer::Hedge)) {
         let idempotent = args.idempotent.as_ref().is_some_and(|idempotent| idempotent.value.0);
         if !idempotent && (args.idempotent.is_some() || !args.has("idempotent")) {
             errors.at(
@@ -292,10 +283,8 @@ pub(super) fn needed(written: &[Written], layers: &Layers, args: &Args, errors: 
             errors.at(place, message);
         }
     }
-    if args.budget.as_ref().is_some_and(|budget| matches!(budget.value, Budget::Parts))
-        && !args.has("ratio")
-        && let Some(key) = args.budget.key()
-    {
+    let in_parts = args.budget.as_ref().filter(|budget| matches!(budget.value, Budget::Parts));
+    if let Some(Keyed { key, .. }) = in_parts.filter(|_| !args.has("ratio")) {
         errors.at(key, format!("`{key}` needs `ratio`: `{key}(ratio = 0.2, per_second = 1)`"));
     }
     let says_what =
@@ -332,8 +321,7 @@ pub(super) fn attributes(written: &[Written], errors: &mut Errors) {
         let before = &written[..at];
         if before.iter().any(|earlier| earlier.word.name == name) {
             errors.at(&attribute.place, format!("`#[{name}]` is written twice; put its keys into one list"));
-        } else if attribute.word.whole
-            && let Some(earlier) = before.iter().find(|earlier| earlier.word.whole)
+        } else if let Some(earlier) = before.iter().find(|earlier| earlier.word.whole && attribute.word.whole)
         {
             errors.at(
                 &attribute.place,
@@ -384,10 +372,8 @@ pub(super) fn at_least(errors: &mut Errors, count: Known<'_>, least: u32, hint: 
 }
 
 pub(super) fn ordered(errors: &mut Errors, lesser: Known<'_>, greater: Known<'_>, is: &str) {
-    if let (Some((key, lesser)), Some((than, greater))) = (lesser, greater)
-        && lesser.amount > greater.amount
-        && greater.amount > 0.0
-    {
+    let (Some((key, lesser)), Some((than, greater))) = (lesser, greater) else { return };
+    if lesser.amount > greater.amount && greater.amount > 0.0 {
         errors.at(
             lesser.written,
             format!("`{key}` ({}) is {is} than `{than}` ({})", lesser.text, greater.text),

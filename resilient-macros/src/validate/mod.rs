@@ -168,17 +168,15 @@ impl Layers {
             // A layer that no policy has of itself is there when anything asks for it.
             let on =
                 asked.is_some() || (layer.is_added() && switch.as_ref().is_some_and(|switch| switch.value.0));
-            if let Some(Keyed { key, .. }) = off
-                && let Some(own) = asking.find(|attribute| !attribute.word.whole)
-            {
-                let own = own.word.name;
-                errors.at(key, format!("`{key} = false` contradicts `#[{own}]`; remove one of them"));
-                // Whichever goes: the keys of the layer are not what is wrong.
-                layers.push(layer);
-            } else if let (Some(Keyed { key, .. }), Some(asked)) = (off, asked) {
-                errors.at(key, format!("`{key} = false` contradicts `{asked}`; remove one of them"));
-                layers.push(layer);
-            } else if off.is_none() && (on || asking.peek().is_some()) {
+            if let Some(Keyed { key, .. }) = off {
+                let own = asking.find(|attribute| !attribute.word.whole);
+                let own = own.map(|own| format!("#[{}]", own.word.name));
+                if let Some(asked) = own.or_else(|| asked.map(ToString::to_string)) {
+                    errors.at(key, format!("`{key} = false` contradicts `{asked}`; remove one of them"));
+                    // Whichever goes: the keys of the layer are not what is wrong.
+                    layers.push(layer);
+                }
+            } else if on || asking.peek().is_some() {
                 layers.push(layer);
             }
         }

@@ -139,9 +139,10 @@ impl Execution {
     /// Leaves the bulkhead.
     #[inline]
     pub(super) fn leave(&mut self) {
-        if self.place != Place::NONE
-            && let Some(bulkhead) = &self.policy.bulkhead
-        {
+        if self.place == Place::NONE {
+            return;
+        }
+        if let Some(bulkhead) = &self.policy.bulkhead {
             bulkhead.cancel(std::mem::take(&mut self.place));
         }
     }

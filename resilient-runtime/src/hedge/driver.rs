@@ -72,13 +72,13 @@ where
             this.primary.set(Some((this.lane)(number)));
         }
         let answer = 'race: {
-            if let Some(primary) = this.primary.as_mut().as_pin_mut()
-                && let Poll::Ready(answer) = primary.poll(cx)
-            {
-                this.primary.set(None);
-                this.timer.disarm();
-                if let ControlFlow::Break(answer) = this.race.answered(0, answer) {
-                    break 'race answer;
+            if let Some(primary) = this.primary.as_mut().as_pin_mut() {
+                if let Poll::Ready(answer) = primary.poll(cx) {
+                    this.primary.set(None);
+                    this.timer.disarm();
+                    if let ControlFlow::Break(answer) = this.race.answered(0, answer) {
+                        break 'race answer;
+                    }
                 }
             }
             let mut at = 0;

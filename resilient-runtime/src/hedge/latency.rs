@@ -59,7 +59,7 @@ impl Latency {
         ring.nanos[at] = nanos(took).min(UNKNOWN - 1);
         ring.next = (at + 1) % KEPT;
         ring.known = KEPT.min(ring.known + 1);
-        if ring.known >= WARM_UP && ring.next.is_multiple_of(EVERY) {
+        if ring.known >= WARM_UP && ring.next % EVERY == 0 {
             self.p95.store(ring.p95(), Ordering::Relaxed);
         }
     }

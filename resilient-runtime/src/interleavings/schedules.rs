@@ -131,9 +131,10 @@ fn calls(circuit: &Circuit, also: impl Fn(&Breaker)) -> Calls {
         }
         also(&circuit.breaker);
         // Some end late, some out of order.
-        if !one_in(3)
-            && let Some(ticket) = if one_in(2) { under_way.pop_front() } else { under_way.pop_back() }
-        {
+        if one_in(3) {
+            continue;
+        }
+        if let Some(ticket) = if one_in(2) { under_way.pop_front() } else { under_way.pop_back() } {
             circuit.breaker.record(ticket, any(&OUTCOMES), None);
         }
     }

@@ -32,12 +32,12 @@ impl Kept {
             loop {
                 let epoch = runtime.epoch();
                 let kept = slot.read().whole();
-                if let Some(kept) = kept.as_ref()
-                    && kept.epoch == epoch
-                    && !is_stale
-                    && Arc::ptr_eq(&kept.policy.context, runtime.context())
-                {
-                    return kept.policy.clone();
+                if let Some(kept) = kept.as_ref() {
+                    let is_in_force =
+                        kept.epoch == epoch && Arc::ptr_eq(&kept.policy.context, runtime.context());
+                    if is_in_force && !is_stale {
+                        return kept.policy.clone();
+                    }
                 }
                 drop(kept);
                 let (policy, reports) = make(runtime);

@@ -419,11 +419,12 @@ pub(super) fn parse(pairs: &[Pair], prefix: &str, profiles: &Profiles, operation
         parsed.names_operations |= rest.starts_with("OP_");
         let meaning = known.meaning(&rest);
         #[cfg(feature = "chaos")]
-        if let Meaning::Unknown(..) = meaning
-            && let Some(read) = parsed.chaos.read(&rest, &pair.name, pair.value.as_deref(), &known.operations)
-        {
-            parsed.problems.extend(read.err());
-            continue;
+        if let Meaning::Unknown(..) = meaning {
+            let read = parsed.chaos.read(&rest, &pair.name, pair.value.as_deref(), &known.operations);
+            if let Some(read) = read {
+                parsed.problems.extend(read.err());
+                continue;
+            }
         }
         let (said, written) = match meaning {
             Meaning::Kind(kind, written) => (parsed.kinds.get_or_make(kind, Said::default), written),

@@ -595,9 +595,7 @@ fn check_breaker(resolved: &mut Resolved, request: &Request<'_>) {
         );
         resolved.slow_call_rate = None;
     }
-    if let Some(most) = resolved.max_recovery_timeout
-        && resolved.recovery_timeout > most
-    {
+    if let Some(most) = resolved.max_recovery_timeout.filter(|most| resolved.recovery_timeout > *most) {
         let recovery = ("recovery_timeout", resolved.recovery_timeout);
         let problem = above_cap(resolved, request, recovery, ("max_recovery_timeout", most));
         if layers.breaker {
@@ -606,14 +604,15 @@ fn check_breaker(resolved: &mut Resolved, request: &Request<'_>) {
         resolved.recovery_timeout = most;
     }
     let has_rate = resolved.failure_rate.is_some() || resolved.slow_call_rate.is_some();
-    if let Window::Count(held) = resolved.window
-        && resolved.min_calls > held
-    {
-        if has_rate && layers.breaker {
-            let asked = resolved.min_calls;
-            resolved.notes.push(format!("min_calls is {held}, all the window holds, not {asked}"));
+    match resolved.window {
+        Window::Count(held) if resolved.min_calls > held => {
+            if has_rate && layers.breaker {
+                let asked = resolved.min_calls;
+                resolved.notes.push(format!("min_calls is {held}, all the window holds, not {asked}"));
+            }
+            resolved.min_calls = held;
         }
-        resolved.min_calls = held;
+        _ => {}
     }
     resolved.follows("half_open_max_calls", "success_threshold");
     if layers.breaker && resolved.failure_threshold == OFF && !has_rate {
@@ -659,10 +658,9 @@ fn check_limits(resolved: &mut Resolved, request: &Request<'_>) {
 
 impl Resolved {
     fn follows(&mut self, parameter: &str, other: &'static str) {
-        if let Some((n, _)) = param(parameter)
-            && self.sources[n] == Source::BuiltIn
-        {
-            self.sources[n] = Source::Same(other);
+        let source = param(parameter).map(|(n, _)| &mut self.sources[n]);
+        if let Some(source) = source.filter(|source| **source == Source::BuiltIn) {
+            *source = Source::Same(other);
         }
     }
 
@@ -684,10 +682,8 @@ fn check_rate_limit(resolved: &mut Resolved, request: &Request<'_>) {
     }
     resolved.follows("rate_limit_burst", "rate_limit_rate");
     let wait = resolved.rate_limit_max_wait;
-    if request.layers.rate_limit
-        && let Some(deadline) = resolved.deadline.filter(|_| request.layers.deadline)
-        && wait > deadline
-    {
+    let both = request.layers.rate_limit && request.layers.deadline;
+    if let Some(deadline) = resolved.deadline.filter(|deadline| both && wait > *deadline) {
         let (wait, deadline) = (Value::Duration(wait), Value::Duration(deadline));
         resolved.notes.push(format!("the deadline of {deadline} cuts the rate_limit_max_wait of {wait}"));
     }
@@ -732,14 +728,14 @@ fn check_hedge(resolved: &mut Resolved, request: &Request<'_>) {
     if !layers.hedge {
         return;
     }
-    if let HedgeDelay::Fixed(delay) = resolved.hedge_delay
-        && let Some((name, limit)) = resolved.shortest_limit(*layers)
-        && delay >= limit
-    {
-        let (delay, limit) = (Value::Duration(delay), Value::Duration(limit));
-        resolved.notes.push(format!(
-            "no slow attempt is hedged: {name} of {limit} ends it before the hedge_delay of {delay}"
-        ));
+    match (resolved.hedge_delay, resolved.shortest_limit(*layers)) {
+        (HedgeDelay::Fixed(delay), Some((name, limit))) if delay >= limit => {
+            let (delay, limit) = (Value::Duration(delay), Value::Duration(limit));
+            resolved.notes.push(format!(
+                "no slow attempt is hedged: {name} of {limit} ends it before the hedge_delay of {delay}"
+            ));
+        }
+        _ => {}
     }
     if layers.bulkhead && resolved.bulkhead_max_concurrent == 1 {
         resolved

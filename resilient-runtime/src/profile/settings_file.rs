@@ -99,7 +99,7 @@ fn shown(path: &Path) -> Arc<str> {
     let harmless = |text: String| -> String { text.chars().flat_map(harmless).collect() };
     let whole = path.display().to_string();
     match path.file_name() {
-        Some(name) if whole.len() > MOST => harmless(name.display().to_string()).into(),
+        Some(name) if whole.len() > MOST => harmless(name.to_string_lossy().into_owned()).into(),
         _ => harmless(whole).into(),
     }
 }

@@ -149,9 +149,9 @@ impl Bulkhead {
 
     /// Who came first is served first.
     fn serve(&mut self, now: u64) {
-        while self.active() < self.config.max_concurrent
-            && let Some(first) = self.callers.iter_mut().find(|it| it.standing == Standing::Waits)
-        {
+        while self.active() < self.config.max_concurrent {
+            let waiting = self.callers.iter_mut().find(|it| it.standing == Standing::Waits);
+            let Some(first) = waiting else { return };
             (first.standing, first.woken) = (Standing::Granted, true);
             self.waits.push(Duration::from_nanos(now - first.came));
             self.accepted += 1;

@@ -281,11 +281,12 @@ impl Slot {
 
     fn of(word: u64) -> Self {
         let shift = u64::BITS - Self::UNIT_BITS;
-        Self { number: word >> Self::UNIT_BITS, units: (word << shift).cast_signed() >> shift }
+        let units = i64::from_ne_bytes((word << shift).to_ne_bytes()) >> shift;
+        Self { number: word >> Self::UNIT_BITS, units }
     }
 
     fn word(self) -> u64 {
-        let units = self.units.clamp(-Self::MOST, Self::MOST).cast_unsigned();
+        let units = u64::from_ne_bytes(self.units.clamp(-Self::MOST, Self::MOST).to_ne_bytes());
         self.number << Self::UNIT_BITS | units & ((1 << Self::UNIT_BITS) - 1)
     }
 

@@ -145,10 +145,10 @@ impl Runtime {
 
     /// The runtime of the scope this thread is in, else the process's.
     pub(crate) fn current() -> Self {
-        if scopes_are_active()
-            && let Some(scope) = SCOPE.with_borrow(Clone::clone)
-        {
-            return scope;
+        if scopes_are_active() {
+            if let Some(scope) = SCOPE.with_borrow(Clone::clone) {
+                return scope;
+            }
         }
         PROCESS.clone()
     }
@@ -190,9 +190,7 @@ impl Runtime {
         loop {
             let epoch = {
                 let policies = self.0.policies.lock().whole();
-                if let Some(known) = self.known_policy(site, &policies)
-                    && !is_stale
-                {
+                if let Some(known) = self.known_policy(site, &policies).filter(|_| !is_stale) {
                     return known;
                 }
                 self.epoch()
@@ -349,9 +347,8 @@ impl Runtime {
         }
         kinds.push(kind);
         origins.changes += 1;
-        if let Some(understood) = &origins.understood
-            && origins.is_changed_by_operation_of(understood, kind)
-        {
+        let Some(understood) = &origins.understood else { return };
+        if origins.is_changed_by_operation_of(understood, kind) {
             // From the environment as it was read: nothing else changes by this.
             let read = Arc::clone(&understood.read);
             origins.understood = Some(Arc::new(origins.understand_as_read(read)));
@@ -370,12 +367,12 @@ impl Runtime {
                 (understood, true)
             }
         };
-        if fresh && let Err(errors) = ConfigErrors::check(understood.environment.problems.clone(), Vec::new())
-        {
-            self.report("configuration", errors.to_string());
-        }
-        #[cfg(feature = "chaos")]
         if fresh {
+            let problems = understood.environment.problems.clone();
+            if let Err(errors) = ConfigErrors::check(problems, Vec::new()) {
+                self.report("configuration", errors.to_string());
+            }
+            #[cfg(feature = "chaos")]
             self.adopt_chaos(&understood);
         }
         understood

@@ -79,9 +79,8 @@ impl Parts<'_> {
         let Self { runtime, asking, resolved, reports } = self;
         let (spec, context) = (asking.spec, runtime.context());
         let name = (kind.name_of)(spec, asking.operation)?;
-        if let Some(owner) = owner(kind.name_of, name, asking)
-            && owner.spec().is_keyed == spec.is_keyed
-        {
+        let owner = owner(kind.name_of, name, asking);
+        if let Some(owner) = owner.filter(|owner| owner.spec().is_keyed == spec.is_keyed) {
             let owner = owner.asking();
             let config = (kind.config_of)(owner.spec, &runtime.resolve(&owner));
             registry.get_or_make(name, config, origin(&owner), context);

@@ -310,9 +310,10 @@ async fn join<F: Future + Unpin>(mut futures: Vec<F>) -> Vec<F::Output> {
     let mut outputs: Vec<Option<F::Output>> = futures.iter().map(|_| None).collect();
     std::future::poll_fn(|cx| {
         for (future, output) in futures.iter_mut().zip(&mut outputs) {
-            if output.is_none()
-                && let std::task::Poll::Ready(out) = std::pin::Pin::new(future).poll(cx)
-            {
+            if output.is_some() {
+                continue;
+            }
+            if let std::task::Poll::Ready(out) = std::pin::Pin::new(future).poll(cx) {
                 *output = Some(out);
             }
         }

@@ -60,9 +60,10 @@ pub(super) fn check(tree: &Tree<'_>, root: Entry, max_size: usize, max_depth: us
         }
         let Some(innermost) = open.last_mut() else { return Ok(()) };
         next = innermost.items.next();
-        if next.is_none()
-            && let Some(Open { entry, index, mut weight, .. }) = open.pop()
-        {
+        if next.is_some() {
+            continue;
+        }
+        if let Some(Open { entry, index, mut weight, .. }) = open.pop() {
             weight.levels += 1;
             seen[index] = Seen::Weighed(weight);
             // It counts in what holds it.
