@@ -114,12 +114,12 @@ where
     }
 
     pub(super) fn hit(&self, component: Arc<C>) -> Arc<C> {
-        self.told.hits.fetch_add(1, Ordering::Relaxed);
+        self.told.hits.add_one();
         component
     }
 
     pub(super) fn shared(&self, outcome: Outcome<C>) -> Outcome<C> {
-        self.told.hits.fetch_add(1, Ordering::Relaxed);
+        self.told.hits.add_one();
         outcome
     }
 

@@ -179,7 +179,8 @@ where
     pub async fn create(&self, name: &str, options: &O) -> Result<Arc<C>, FactoryError> {
         match self.kept(name, options) {
             Some(component) => Ok(component),
-            None => self.made(name, options).await,
+            // Boxed, or who asks for what is kept would carry a build about.
+            None => Box::pin(self.made(name, options)).await,
         }
     }
 
@@ -200,7 +201,7 @@ where
     #[inline]
     fn kept(&self, name: &str, options: &O) -> Option<Arc<C>> {
         let component = self.inner.table.kept.get(name, options)?;
-        self.inner.told.hits.fetch_add(1, Ordering::Relaxed);
+        self.inner.told.hits.add_one();
         Some(component)
     }
 

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use resilient_runtime::__private::{Harmless, Here};
+use resilient_runtime::__private::{Harmless, Here, Tally};
 use serde::Serialize;
 
 use super::error::FactoryError;
@@ -41,7 +41,7 @@ pub(super) struct Told {
     id: Arc<str>,
     here: Here,
     remembered: Mutex<Remembered>,
-    pub(super) hits: AtomicU64,
+    pub(super) hits: Tally,
     pub(super) misses: AtomicU64,
     pub(super) fallbacks: AtomicU64,
     recoveries: AtomicU64,
@@ -57,8 +57,9 @@ impl Told {
     pub(super) fn new(id: Arc<str>, here: Here, rules: HealthRules) -> Self {
         let last_check = here.unix_time();
         let remembered = Remembered { health: Health::new(rules), last_check, last_error: None };
-        let [hits, misses, fallbacks, recoveries] = [const { AtomicU64::new(0) }; 4];
-        Self { id, here, remembered: Mutex::new(remembered), hits, misses, fallbacks, recoveries }
+        let (remembered, hits) = (Mutex::new(remembered), Tally::default());
+        let [misses, fallbacks, recoveries] = [const { AtomicU64::new(0) }; 3];
+        Self { id, here, remembered, hits, misses, fallbacks, recoveries }
     }
 
     fn remembered(&self) -> MutexGuard<'_, Remembered> {
@@ -85,7 +86,7 @@ impl Told {
     pub(super) fn statistics(&self, cached: usize) -> FactoryStatistics {
         let health = self.health();
         FactoryStatistics {
-            cache_hits: self.hits.load(Ordering::Relaxed),
+            cache_hits: self.hits.sum(),
             cache_misses: self.misses.load(Ordering::Relaxed),
             fallbacks_used: self.fallbacks.load(Ordering::Relaxed),
             recoveries: self.recoveries.load(Ordering::Relaxed),

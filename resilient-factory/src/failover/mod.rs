@@ -166,7 +166,8 @@ where
     ///
     /// [`FailoverError::NoFactory`]; [`FailoverError::AllFailed`]: that for an emergency could not be made.
     pub fn pick(&self) -> Result<Factory<C, X, O>, FailoverError> {
-        if let Some((factory, _)) = self.candidates(None).into_iter().next() {
+        let first = self.candidates(None).into_iter().next();
+        if let Some((factory, _)) = first {
             return Ok(factory);
         }
         let name: Arc<str> = "".into();

@@ -2,10 +2,14 @@
 #![allow(missing_docs, reason = "not for people")]
 
 mod fallback;
+#[cfg(feature = "checks")]
+mod tally;
 
 use std::error::Error as StdError;
 
 pub use fallback::*;
+#[cfg(feature = "checks")]
+pub use tally::Tally;
 
 pub use crate::__resilient_streams as streams;
 pub use crate::breaker::Window;

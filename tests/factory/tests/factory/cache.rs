@@ -83,6 +83,64 @@ fn the_cache_is_bounded_and_what_it_pushed_out_is_made_anew() {
     assert_eq!((calls.count() - before, none.statistics().cached), (3, 0));
 }
 
+#[test]
+fn a_component_that_is_asked_for_between_stays_while_a_thousand_others_pass() {
+    let calls = Calls::default();
+    let counted = calls.clone();
+    let numbers = Factory::<u32, _, u32>::builder("numbers")
+        .capacity(8)
+        .register("next", move |_| Ok::<_, BoxError>(counted.next()))
+        .build()
+        .unwrap();
+    let ask = |options| numbers.create_blocking("next", &options).unwrap();
+    (1..=8).for_each(|options| drop(ask(options)));
+    let wanted = ask(0);
+    for options in 9..=1000 {
+        assert!(Arc::ptr_eq(&wanted, &ask(0)));
+        ask(options);
+    }
+    assert_eq!((calls.count(), numbers.statistics().cached), (1001, 8));
+}
+
+#[test]
+fn every_request_of_many_threads_is_counted_while_components_are_pushed_out_and_forgotten() {
+    const THREADS: u32 = 24;
+    const REQUESTS: u32 = 2000;
+    let calls = Calls::default();
+    let counted = calls.clone();
+    let numbers = Factory::<u32, _, u32>::builder("numbers")
+        .capacity(8)
+        .register("next", move |_| Ok::<_, BoxError>(counted.next()))
+        .build()
+        .unwrap();
+    std::thread::scope(|threads| {
+        for thread in 0..THREADS {
+            let numbers = &numbers;
+            threads.spawn(move || {
+                for request in 0..REQUESTS {
+                    let passes = request % 64 == 0;
+                    let options = if passes { 8 + request + thread * REQUESTS } else { request % 4 };
+                    numbers.create_blocking("next", &options).unwrap();
+                    if thread == 0 && request % 500 == 0 {
+                        numbers.clear_cache();
+                    }
+                }
+            });
+        }
+    });
+    let told = numbers.statistics();
+    assert_eq!(told.cache_hits + told.cache_misses, u64::from(THREADS * REQUESTS), "{told:?}");
+    assert_eq!(told.cache_misses, u64::from(calls.count()));
+    assert!(told.cached <= 8, "{told:?}");
+}
+
+#[test]
+fn who_waits_for_what_may_be_kept_carries_no_build_about() {
+    let numbers = quick::<u32>("numbers");
+    let size = size_of_val(&numbers.create("next", &1));
+    assert!(size <= 64, "{size} bytes");
+}
+
 #[tokio::test]
 async fn what_is_made_for_an_old_constructor_or_before_a_clearing_is_not_kept() {
     let numbers = quick::<()>("numbers");

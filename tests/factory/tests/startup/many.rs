@@ -117,14 +117,15 @@ fn what_cannot_be_used_is_told_when_the_components_are_built() {
         world.builder().timeout("soon").max_attempts(0).base_delay(-1.0).deadline("never").close_timeout("");
     let told = builder.build().unwrap_err().to_string();
     assert!(!told.is_empty());
-    for wrong in [
+    let all = [
         world.builder().timeout("soon"),
         world.builder().max_attempts(0),
         world.builder().base_delay(-1.0),
         world.builder().deadline("never"),
         world.builder().close_timeout(""),
         world.builder().jitter("some"),
-    ] {
+    ];
+    for wrong in all {
         assert!(wrong.build().is_err());
     }
 }
