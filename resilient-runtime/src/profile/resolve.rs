@@ -1066,7 +1066,7 @@ mod tests {
             (one_more().enable_circuit_breaker(false), ALL, 0),
             (one_more().enable_retry(false), ALL, 0),
         ] {
-            let case = Case { attribute, layers, ..Case::default() };
+            let case = Case { layers, attribute, ..Case::default() };
             assert_eq!(case.resolve().notes.len(), notes, "{:?} {layers:?}", case.attribute);
         }
     }

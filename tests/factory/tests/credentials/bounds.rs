@@ -73,7 +73,7 @@ fn what_anchors_copy_counts_by_its_texts_its_names_and_its_values() {
     assert!(is_bounded(&texts(MOST / 8 - 15)));
     let names = format!("a: &a {{ {}: ~ }}\nb: [{}]", "n".repeat(600_000), "*a, ".repeat(7));
     assert!(is_bounded(&names));
-    let nested: String = (0..60).map(|level| format!("&a{level} [")).collect();
+    let nested: String = (0..60).map(|level: u32| ["&a", &level.to_string(), " ["].concat()).collect();
     let values = format!("a: {nested}{}{}", "~, ".repeat(9_000), "]".repeat(60));
     assert!(is_bounded(&values));
 }

@@ -83,7 +83,7 @@ rate_limiting: { mexc: 3 }
 #[test]
 fn of_very_many_warnings_a_hundred_are_given_and_each_once() {
     let sections = |section: &dyn Fn(u32) -> String| {
-        let sections: String = (0..200).map(|at| format!("  {}\n", section(at))).collect();
+        let sections: String = (0..200).map(|at| ["  ", &section(at), "\n"].concat()).collect();
         let store =
             inside(&[], || CredentialStore::from_yaml(&["exchanges:\n", &sections].concat())).unwrap();
         store.warnings().to_vec()

@@ -142,7 +142,7 @@ fn what_grows_much_when_it_is_decompressed_comes_back_whole() {
 #[test]
 fn a_type_is_asked_for_its_text_where_people_read_the_format_and_for_its_bytes_elsewhere() {
     use std::net::Ipv4Addr;
-    let address = Ipv4Addr::new(127, 0, 0, 1);
+    let address = Ipv4Addr::LOCALHOST;
     for serializer in all_serializers() {
         let bytes = serializer.serialize(&address).unwrap();
         assert_eq!(serializer.deserialize::<Ipv4Addr>(&bytes).unwrap(), address, "{}", serializer.options());
