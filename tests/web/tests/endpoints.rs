@@ -165,6 +165,39 @@ async fn ready_is_not_while_something_required_is_away_and_says_what() {
 }
 
 #[tokio::test]
+async fn each_reason_not_to_be_ready_is_told_by_itself() {
+    let ready = async |is_warm: bool, database: Option<CheckReport>, critical: bool| {
+        let router =
+            move || ResilienceRouter::builder().ready_when(move || is_warm).require("database").build();
+        let (scope, served) = served(router).await;
+        let answer = scope.run(async {
+            let _check = database.map(|report| {
+                register_health_check("database", move || {
+                    let report = report.clone();
+                    async { report }
+                })
+            });
+            if critical {
+                breaker("ledger").unwrap().force_open();
+            }
+            served.get("/health/ready").await
+        });
+        let answer = answer.await;
+        (answer.status.as_u16(), answer.json()["because"].clone())
+    };
+    let well = || Some(CheckReport::healthy());
+    assert_eq!(ready(true, well(), false).await, (200, Value::Null));
+    assert_eq!(ready(true, Some(CheckReport::degraded("slow")), false).await, (200, Value::Null));
+    let cold = "the program says that it is not";
+    assert_eq!(ready(false, well(), false).await, (503, json!([cold])));
+    assert_eq!(ready(true, None, false).await, (503, json!(["database has no health check"])));
+    let down = Some(CheckReport::unhealthy("down"));
+    assert_eq!(ready(true, down, false).await, (503, json!(["database is unhealthy"])));
+    let open = json!(["a critical circuit breaker is open"]);
+    assert_eq!(ready(true, well(), true).await, (503, open));
+}
+
+#[tokio::test]
 async fn the_resilience_endpoints_have_the_keys_of_the_library_and_of_pynomaly() {
     let (scope, served) = served(resilience_router).await;
     open_load_user(&scope).await;
