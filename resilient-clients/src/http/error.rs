@@ -227,3 +227,49 @@ impl fmt::Display for ComeBack {
         self.0.map_or(Ok(()), |wait| write!(f, "; it asks to come back in {} s", wait.as_secs()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::header::{HeaderMap, HeaderValue, RETRY_AFTER};
+
+    use super::*;
+
+    fn status(retry_after: Option<&'static str>) -> HttpError {
+        let value = retry_after.map(|value| (RETRY_AFTER, HeaderValue::from_static(value)));
+        HttpError::Status(Box::new(HttpResponse {
+            request: "GET http://a/b".into(),
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            headers: HeaderMap::from_iter(value),
+            body: bytes::Bytes::new(),
+            may_pass: false,
+        }))
+    }
+
+    fn limited() -> HttpError {
+        let retry_after = Duration::from_secs(3);
+        HttpError::from(ResilienceError::RateLimited { name: "http", retry_after })
+    }
+
+    #[test]
+    fn an_error_says_when_to_come_back_where_the_server_or_a_layer_does() {
+        assert_eq!(limited().retry_after(), Some(Duration::from_secs(3)));
+        assert_eq!(status(Some("7")).retry_after(), Some(Duration::from_secs(7)));
+        assert_eq!(status(None).retry_after(), None);
+        assert_eq!(HttpError::invalid("no URL").retry_after(), None);
+        assert_eq!(
+            status(Some("7")).to_string(),
+            "GET http://a/b answered 503 Service Unavailable; it asks to come back in 7 s"
+        );
+        assert_eq!(status(None).to_string(), "GET http://a/b answered 503 Service Unavailable");
+    }
+
+    #[test]
+    fn what_was_refused_before_it_began_was_never_sent() {
+        assert!(limited().was_never_sent());
+        assert!(HttpError::invalid("no URL").was_never_sent());
+        assert!(!status(None).was_never_sent());
+        let (operation, limit) = ("http", Duration::from_secs(1));
+        let cut_off = HttpError::from(ResilienceError::Timeout { operation, limit, elapsed: limit });
+        assert!(!cut_off.was_never_sent(), "it may have arrived");
+    }
+}
