@@ -82,13 +82,29 @@ impl<const N: usize> Line<N> {
     /// By its only writer, so nothing is lost between the load and the store. The release lets whoever sees the sum see
     /// what the thread did before.
     #[inline]
-    fn add(&self, count: usize) {
+    fn change(&self, count: usize, to: impl FnOnce(u64) -> u64) {
         let cell = &self.0[count];
-        cell.store(cell.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
+        cell.store(to(cell.load(Ordering::Relaxed)), Ordering::Release);
+    }
+
+    #[inline]
+    fn add(&self, count: usize) {
+        self.change(count, |counted| counted.wrapping_add(1));
+    }
+
+    /// [`Line::add`] in a line that has other writers.
+    fn add_shared(&self, count: usize) {
+        self.0[count].fetch_add(1, Ordering::Release);
+    }
+
+    /// [`Line::change`] in a line that has other writers.
+    fn change_shared(&self, count: usize, to: impl Fn(u64) -> u64) {
+        let _ = self.0[count].fetch_update(Ordering::Release, Ordering::Relaxed, |was| Some(to(was)));
     }
 }
 
-/// `N` counters, each known by an enum's variant.
+/// `N` counters, each known by an enum's variant. One that is changed otherwise than by adding is a word for each thread,
+/// which say something together.
 pub(crate) struct Counters<const N: usize> {
     /// The slot that counts in `first`, once there is one: most of many counters are counted in by one thread.
     first_slot: plain::atomic::AtomicUsize,
@@ -115,7 +131,29 @@ impl<const N: usize> Counters<N> {
         let count = count.into();
         match self.own_first() {
             Some(line) => line.add(count),
-            None => self.add_elsewhere(count),
+            None => self.elsewhere(|line| line.add(count), |line| line.add_shared(count)),
+        }
+    }
+
+    /// Adds to one, and changes another.
+    #[inline]
+    pub(crate) fn add_and_change(
+        &self,
+        count: impl Into<usize>,
+        changed: impl Into<usize>,
+        to: impl Fn(u64) -> u64,
+    ) {
+        let (count, changed) = (count.into(), changed.into());
+        let own = |line: &Line<N>| {
+            line.add(count);
+            line.change(changed, &to);
+        };
+        match self.own_first() {
+            Some(line) => own(line),
+            None => self.elsewhere(own, |line| {
+                line.add_shared(count);
+                line.change_shared(changed, &to);
+            }),
         }
     }
 
@@ -129,41 +167,44 @@ impl<const N: usize> Counters<N> {
     }
 
     #[inline(never)]
-    fn add_elsewhere(&self, count: usize) {
+    fn elsewhere(&self, own: impl FnOnce(&Line<N>), shared: impl FnOnce(&Line<N>)) {
         let owned = self.others.get().and_then(|others| others.owned.get(SLOT.with(Cell::get)));
         match owned.and_then(OnceBox::get) {
-            Some(line) => line.add(count),
-            None => self.add_at_first(count),
+            Some(line) => own(line),
+            None => self.at_first(own, shared),
         }
     }
 
     /// The thread has no line yet, here or at all.
     #[cold]
-    fn add_at_first(&self, count: usize) {
+    fn at_first(&self, own: impl FnOnce(&Line<N>), shared: impl FnOnce(&Line<N>)) {
         let (slot, relaxed) = (slot(), Ordering::Relaxed);
         // Others look at `first_slot` all the time: whoever shares a line must not write there.
         if slot < OWNED {
             let first = self.first_slot.compare_exchange(NOBODY, slot, relaxed, relaxed);
             if first.is_ok() || first == Err(slot) {
-                return self.first.get_or_init(Box::default).add(count);
+                return own(self.first.get_or_init(Box::default));
             }
         }
         let others = self.others.get_or_init(Box::default);
         match others.owned.get(slot) {
-            Some(line) => line.get_or_init(Box::default).add(count),
-            None => {
-                others.shared.0[count].fetch_add(1, Ordering::Release);
-            }
+            Some(line) => own(line.get_or_init(Box::default)),
+            None => shared(&others.shared),
         }
     }
 
     pub(crate) fn sum(&self, count: impl Into<usize>) -> u64 {
+        self.each(count).fold(0, u64::wrapping_add)
+    }
+
+    /// What each thread has there.
+    pub(crate) fn each(&self, count: impl Into<usize>) -> impl Iterator<Item = u64> {
         let count = count.into();
         let others = self.others.get();
         let owned = others.into_iter().flat_map(|others| &others.owned);
         let owned = [&self.first].into_iter().chain(owned).filter_map(OnceBox::get);
         let lines = owned.chain(others.map(|others| &others.shared));
-        lines.map(|line| line.0[count].load(Ordering::Acquire)).fold(0, u64::wrapping_add)
+        lines.map(move |line| line.0[count].load(Ordering::Acquire))
     }
 }
 

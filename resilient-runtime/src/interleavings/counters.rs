@@ -46,6 +46,26 @@ fn threads_that_share_a_line_lose_no_count() {
 }
 
 #[test]
+fn words_that_threads_change_beside_what_they_count_lose_no_change() {
+    // In lines of their own, and in that of those without one.
+    for (slots, most) in [([0, 1], 3), ([2, 3], 6)] {
+        explore(move || {
+            let counters = Arc::new(Counters::<2>::default());
+            let changes = |counters: &Counters<2>| counters.add_and_change(0_usize, 1_usize, |word| word + 3);
+            let other = beside(&counters, move |counters: &Counters<2>| {
+                take_slot(slots[1]);
+                changes(counters);
+            });
+            take_slot(slots[0]);
+            changes(&counters);
+            answer(other);
+            assert_eq!((counters.sum(0_usize), counters.sum(1_usize)), (2, 6));
+            assert_eq!(counters.each(1_usize).max(), Some(most));
+        });
+    }
+}
+
+#[test]
 fn a_line_that_an_ended_thread_gave_back_goes_on_where_it_was() {
     explore(|| {
         let counters = Arc::new(One::default());

@@ -103,11 +103,33 @@ fn a_permit_taken_while_the_algorithm_changes_stays_taken() {
 
 #[test]
 fn the_rate_of_late_misses_no_permit() {
+    // The second time both count in the line of those without one.
+    for slots in [[0, 1], [2, 3]] {
+        explore(move || {
+            let (limiter, _) = made(RateLimitConfig::new(10).per(10 * SECOND));
+            let other = beside(&limiter, move |limiter: &RateLimiterCore| {
+                take_slot(slots[1]);
+                takes(limiter)
+            });
+            take_slot(slots[0]);
+            takes(&limiter);
+            answer(other);
+            assert_eq!(limiter.snapshot().current_rate, 0.2);
+        });
+    }
+}
+
+#[test]
+fn a_permit_taken_while_all_begins_again_is_counted_afterwards_or_not_at_all() {
     explore(|| {
         let (limiter, _) = made(RateLimitConfig::new(10).per(10 * SECOND));
-        let other = beside(&limiter, takes);
         takes(&limiter);
+        let other = beside(&limiter, takes);
+        limiter.reset(None);
         answer(other);
-        assert_eq!(limiter.snapshot().current_rate, 0.2);
+        let rate = limiter.snapshot().current_rate;
+        assert!(rate == 0.0 || rate == 0.1, "{rate}");
+        takes(&limiter);
+        assert_eq!(limiter.snapshot().current_rate, rate + 0.1);
     });
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::config::RateLimitConfig;
 use super::gcra::Pace;
-use super::recent::Recent;
+use super::recent::{Periods, Recent};
 use super::snapshot::RateLimiterSnapshot;
 use super::window::Log;
 use super::{Algorithm, Count, Counters, Decision};
@@ -31,7 +31,6 @@ pub(crate) struct RateLimiterCore {
 #[repr(align(128))]
 struct State {
     full_at: AtomicU64,
-    recent: AtomicU64,
 }
 
 /// The configuration as calls read it without the lock. One that is changed may be seen half changed, by the calls of
@@ -44,6 +43,7 @@ struct Published {
     filling: AtomicU64,
     max_wait: AtomicU64,
     per: AtomicU64,
+    first_period: AtomicU64,
     /// How far any reservation may lead.
     farthest: AtomicU64,
 }
@@ -59,12 +59,24 @@ impl Published {
         for (word, value) in [
             (&self.farthest, nanos(farthest.max(config.max_wait))),
             (&self.max_wait, nanos(config.max_wait)),
-            (&self.per, nanos(config.per)),
             (&self.filling, pace.filling),
             (&self.interval, pace.interval),
         ] {
             word.store(value, Ordering::Release);
         }
+    }
+
+    #[inline]
+    fn periods(&self) -> Periods {
+        let [per, first] = [&self.per, &self.first_period].map(|word| word.load(Ordering::Relaxed));
+        Periods { per, first }
+    }
+
+    /// What was granted lately is forgotten. A call that sees half of it counts by numbers that nobody asks for.
+    fn begin_periods(&self, per: Duration) {
+        let Periods { per, first } = self.periods().anew(per);
+        self.first_period.store(first, Ordering::Relaxed);
+        self.per.store(per, Ordering::Relaxed);
     }
 }
 
@@ -80,6 +92,7 @@ impl RateLimiterCore {
     pub(crate) fn new(name: &'static str, config: RateLimitConfig, context: Arc<Context>) -> Self {
         let published = Published::default();
         published.set(&config, Duration::ZERO);
+        published.begin_periods(config.per);
         Self {
             state: State::default(),
             published,
@@ -119,10 +132,9 @@ impl RateLimiterCore {
         };
         match decided {
             Ok(wait) => {
-                self.counters.add(Count::Allowed);
-                let per = Duration::from_nanos(self.published.per.load(Ordering::Relaxed));
-                let count = |word| Some(Recent::of(word).granted(permits, per, now).word());
-                let _ = self.state.recent.fetch_update(Ordering::Relaxed, Ordering::Relaxed, count);
+                let periods = self.published.periods();
+                let lately = |word| Recent::of(word).granted(permits, periods, now).word();
+                self.counters.add_and_change(Count::Allowed, Count::Lately, lately);
                 Ok(wait)
             }
             Err(retry_after) => {
@@ -215,7 +227,7 @@ impl RateLimiterCore {
             }
         }
         if before.per != config.per {
-            self.state.recent.store(0, Ordering::Relaxed);
+            self.published.begin_periods(config.per);
         }
         self.published.set(&config, farthest);
         *before = config;
@@ -227,8 +239,8 @@ impl RateLimiterCore {
         let config = config.unwrap_or_else(|| guarded.config.clone());
         let before = [Count::Allowed, Count::Rejected].map(|count| self.counters.sum(count));
         self.state.full_at.store(0, Ordering::Release);
-        self.state.recent.store(0, Ordering::Relaxed);
         self.published.set(&config, Duration::ZERO);
+        self.published.begin_periods(config.per);
         *guarded = Guarded { config, log: Log::default(), before };
     }
 
@@ -253,6 +265,8 @@ impl RateLimiterCore {
         let guarded = self.lock();
         let Guarded { config, log, before } = &*guarded;
         let full_at = Moment::from_nanos(self.state.full_at.load(Ordering::Acquire));
+        // Before the clock, or a period might have begun that this look knows nothing of.
+        let lately: Vec<_> = self.counters.each(Count::Lately).collect();
         let now = self.context.clock.now();
         let (available, retry_after, full_at) = match config.algorithm {
             Algorithm::Gcra => {
@@ -272,7 +286,6 @@ impl RateLimiterCore {
                 (config.rate.saturating_sub(taken), free_at.since(now), log.full_at(config.per, now))
             }
         };
-        let recent = Recent::of(self.state.recent.load(Ordering::Relaxed));
         let [allowed, rejected] = [(Count::Allowed, before[0]), (Count::Rejected, before[1])]
             .map(|(count, before)| self.counters.sum(count).saturating_sub(before));
         RateLimiterSnapshot {
@@ -287,7 +300,7 @@ impl RateLimiterCore {
             total_requests: allowed + rejected,
             allowed_requests: allowed,
             rejected_requests: rejected,
-            current_rate: recent.per_second(config.per, now),
+            current_rate: Recent::permits(&lately, self.published.periods(), now) / config.per.as_secs_f64(),
             retry_after: Some(retry_after).filter(|wait| !wait.is_zero()).map(|wait| wait.as_secs_f64()),
             reset_time: self.context.clock.unix_seconds(full_at),
         }

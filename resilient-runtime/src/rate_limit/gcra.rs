@@ -32,14 +32,17 @@ impl Pace {
         permits: u32,
         longest_wait: Duration,
     ) -> Decision<Moment> {
-        let cost = Duration::from_nanos(self.interval.saturating_mul(u64::from(permits)));
-        let next = full_at.max(now).saturating_add(cost);
-        let filling = Duration::from_nanos(self.filling);
-        let wait = next.since(now).saturating_sub(filling);
-        if cost > filling || next == Moment::NEVER {
+        let cost = self.interval.saturating_mul(u64::from(permits));
+        let next = Moment::from_nanos(full_at.max(now).as_nanos().saturating_add(cost));
+        let wait = next.nanos_since(now).saturating_sub(self.filling);
+        if cost > self.filling || next == Moment::NEVER {
             // More at once than there ever are.
-            return Decision::Refused { retry_after: wait.max(Duration::from_nanos(self.interval)) };
+            return Decision::Refused { retry_after: Duration::from_nanos(wait.max(self.interval)) };
         }
+        if wait == 0 {
+            return Decision::Granted { state: next, wait: Duration::ZERO };
+        }
+        let wait = Duration::from_nanos(wait);
         if wait > longest_wait {
             return Decision::Refused { retry_after: wait };
         }
@@ -47,7 +50,11 @@ impl Pace {
     }
 
     /// No reservation leads further than `farthest` beyond a full limiter: if this one does, the clock was turned back.
+    #[inline]
     pub(super) fn credible(self, full_at: Moment, now: Moment, farthest: Duration) -> Moment {
+        if full_at.nanos_since(now) <= self.filling {
+            return full_at;
+        }
         full_at.min(now.saturating_add(Duration::from_nanos(self.filling)).saturating_add(farthest))
     }
 

@@ -74,6 +74,8 @@ enum Decision<S> {
 enum Count {
     Allowed,
     Rejected,
+    /// A [`recent::Recent`] for each thread.
+    Lately,
 }
 
 impl From<Count> for usize {
@@ -82,4 +84,4 @@ impl From<Count> for usize {
     }
 }
 
-type Counters = crate::counters::Counters<2>;
+type Counters = crate::counters::Counters<3>;

@@ -41,7 +41,7 @@ impl Armed {
     fn take() -> Pin<Box<Self>> {
         // A thread that ends keeps none.
         let spare = SPARE.try_with(|spare| spare.borrow_mut().pop());
-        spare.ok().flatten().unwrap_or_default()
+        spare.ok().flatten().unwrap_or_else(|| Box::pin(Self::default()))
     }
 
     /// No runtime's handle, timer or waker stays behind. They go first: a waker is the user's, and may wait or panic when
