@@ -41,6 +41,10 @@ const PACKAGES: &[&str] = &[
 /// A longer test is asked only where every mutant is to be killed: who asks it about all the others waits for hours.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// The same for tests of factories, web pages and clients where the mistake is elsewhere: that is not what they are for.
+const OF_OTHERS: Duration = Duration::from_millis(100);
+const WITH_TESTS_OF_THEIR_OWN: [&str; 3] = ["clients", "factory", "web"];
+
 fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
     let [list, sources, out, excused] = [(); 4].map(|()| args.next());
@@ -86,7 +90,7 @@ fn main() -> Result<()> {
     run::side_by_side(jobs, asked.len(), |index| {
         let mutant = &mutants[asked[index] - 1];
         let excused = excused.contains(&*unplaced(&mutant.name));
-        let patience = if is_exact(&mutant.file) { Duration::MAX } else { PATIENCE };
+        let patience = |folder: &Path| patience(&mutant.file, folder);
         let verdict = tests.judge(asked[index], patience)?;
         let (by_file, all) = &mut *report.lock().unwrap_or_else(PoisonError::into_inner);
         by_file.entry(&mutant.file).or_default().add(verdict, excused);
@@ -132,6 +136,17 @@ fn main() -> Result<()> {
         return Err("more were missed than promised".into());
     }
     Ok(())
+}
+
+/// How long a test in `folder` may take to be asked about a mistake in `file`.
+fn patience(file: &str, folder: &Path) -> Duration {
+    let tests = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let part = |name: &str| WITH_TESTS_OF_THEIR_OWN.into_iter().find(|part| name.ends_with(part));
+    match part(tests) {
+        tests @ Some(_) if tests != part(crate_of(file)) => OF_OTHERS,
+        _ if is_exact(file) => Duration::MAX,
+        _ => PATIENCE,
+    }
 }
 
 /// The crate that a file is of, which is a folder.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::Result;
 
-/// A mutant may loop for ever, or ask for all memory there is. A test may take ten times as long as without it, and this.
+/// A mutant may loop for ever, or ask for all memory there is. A test may take four times as long as without it, and this.
 const LONGEST: Duration = Duration::from_secs(5);
 const MEMORY: &str = "--as=6000000000";
 
@@ -95,11 +95,13 @@ impl Tests {
         Ok(Self { all, meets })
     }
 
-    /// Whether a test that meets the mutant and takes no longer than `patience` fails: the quickest ones first, then more
-    /// at a time.
-    pub fn judge(&self, number: usize, patience: Duration) -> Result<Verdict> {
+    /// Whether a test that meets the mutant fails, of those that take no longer than `patience` has for their folder: the
+    /// quickest ones first, then more at a time.
+    pub fn judge(&self, number: usize, patience: impl Fn(&Path) -> Duration) -> Result<Verdict> {
         let met = self.meets.get(&number).map_or(&[][..], Vec::as_slice);
-        let mut left = &met[..met.partition_point(|index| self.all[*index].took <= patience)];
+        let is_asked = |test: &Test| test.took <= patience(&test.executable.folder);
+        let asked: Vec<usize> = met.iter().copied().filter(|index| is_asked(&self.all[*index])).collect();
+        let mut left = asked.as_slice();
         let mut at_once = 4;
         while !left.is_empty() {
             let (now, later) = left.split_at(at_once.min(left.len()));
@@ -114,7 +116,7 @@ impl Tests {
                 let on = |command: &mut Command| {
                     command.env("MUTANT", number.to_string());
                 };
-                match run(executable, &names, LONGEST + 10 * took, on)? {
+                match run(executable, &names, LONGEST + 4 * took, on)? {
                     Verdict::Lived => {}
                     killed => return Ok(killed),
                 }
