@@ -29,10 +29,8 @@ impl Execution {
         Fut: Future<Output = (Result<T, ResilienceError>, Concluded)>,
     {
         self.asked = self.asked.saturating_add(1);
-        if let Some(breaker) = &self.policy.breaker
-            && self.policy.breaker_per_call
-            && self.ticket.is_none()
-        {
+        let asks = self.policy.breaker_per_call && self.ticket.is_none();
+        if let Some(breaker) = self.policy.breaker.as_ref().filter(|_| asks) {
             match breaker.acquire() {
                 Ok(ticket) => self.ticket = Some(ticket),
                 Err(refused) => {
@@ -142,9 +140,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let polled = this.lane.poll(cx);
-        if let Poll::Ready((_, concluded)) = &polled
-            && concluded.end.is_before()
-        {
+        if matches!(&polled, Poll::Ready((_, concluded)) if concluded.end.is_before()) {
             this.started.fetch_sub(1, Ordering::Relaxed);
         }
         polled

@@ -155,16 +155,14 @@ impl Execution {
     /// Begins a call of the function at `site`.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn enter(site: &'static Site) -> Self {
-        if all_is_usual()
-            && let Some(policy) = site.kept()
-            && Self::is_plain(policy)
-        {
-            return match Self::quick_ticket(policy) {
+        let kept = if all_is_usual() { site.kept() } else { None };
+        match kept.filter(|policy| Self::is_plain(policy)) {
+            None => Self::enter_slowly(site),
+            Some(policy) => match Self::quick_ticket(policy) {
                 Some(ticket) => Self::quick(PolicyRef::lasting(policy), ticket),
                 None => Self::enter_shut(policy),
-            };
+            },
         }
-        Self::enter_slowly(site)
     }
 
     /// Begins a call that only the breaker itself can say something about.
@@ -210,11 +208,10 @@ impl Execution {
 
     /// Begins a call that follows `policy`.
     pub(crate) fn begin(policy: PolicyRef) -> Self {
-        if Self::is_plain(&policy)
-            && !policy.context.is_watched()
-            && let Some(ticket) = Self::quick_ticket(&policy)
-        {
-            return Self::quick(policy, ticket);
+        if Self::is_plain(&policy) && !policy.context.is_watched() {
+            if let Some(ticket) = Self::quick_ticket(&policy) {
+                return Self::quick(policy, ticket);
+            }
         }
         let around = timeout::current_deadline();
         let (deadline, deadline_is_own) = match policy.deadline {
@@ -434,9 +431,7 @@ impl Execution {
 
     /// Tells the end of a call for which something might have stood in.
     fn decide(&mut self, fallback: bool) {
-        if let StandIn::Decides { ignored } = self.stand_in
-            && let Some(reason) = self.ended
-        {
+        if let (StandIn::Decides { ignored }, Some(reason)) = (self.stand_in, self.ended) {
             self.stand_in = StandIn::None;
             self.tell_end(reason, ignored, fallback);
         }
@@ -474,9 +469,8 @@ impl Execution {
         if let Some(budget) = &policy.budget {
             budget.deposit(|| policy.context.clock.lately());
         }
-        if let Some(breaker) = &policy.breaker
-            && !breaker.counts_success_of(self.ticket)
-        {
+        let breaker = policy.breaker.as_ref();
+        if breaker.is_some_and(|breaker| !breaker.counts_success_of(self.ticket)) {
             self.return_ticket(Outcome::Success, None);
         }
     }
@@ -564,9 +558,8 @@ impl Execution {
             self.return_ticket(Outcome::Ignored, None);
         }
         // What did not reach the target has cost it nothing.
-        if mem::take(&mut self.paid)
-            && let Some(budget) = &self.policy.budget
-        {
+        let paid = mem::take(&mut self.paid);
+        if let Some(budget) = self.policy.budget.as_ref().filter(|_| paid) {
             budget.refund();
         }
         let (kind, retry_after) = (error.kind(), error.retry_after());
@@ -640,9 +633,7 @@ impl Execution {
         let Some(retry) = self.policy.retry.as_ref().filter(|retry| self.asked < retry.max_attempts) else {
             return Err(StopReason::Attempts);
         };
-        if let Some(budget) = &self.policy.budget
-            && self.asked == 1
-        {
+        if let Some(budget) = self.policy.budget.as_ref().filter(|_| self.asked == 1) {
             budget.earn(|| self.now());
         }
         let delay = self.fitting_delay(retry, now, hint);
@@ -709,17 +700,14 @@ impl Execution {
     #[inline(never)]
     fn return_ticket(&mut self, outcome: Outcome, took: Option<Duration>) {
         let _in = self.spans.enter();
-        if let Some(ticket) = self.ticket.take()
-            && let Some(breaker) = &self.policy.breaker
-        {
+        if let (Some(ticket), Some(breaker)) = (self.ticket.take(), &self.policy.breaker) {
             breaker.record(ticket, outcome, took);
         }
     }
 
     fn sample(&self, took: Option<Duration>, ok: bool) {
-        if let (Some(health), Some(took)) = (&self.policy.health, took)
-            && let Some((from, to)) = health.record(took, ok)
-        {
+        let (Some(health), Some(took)) = (&self.policy.health, took) else { return };
+        if let Some((from, to)) = health.record(took, ok) {
             self.tell(|| EventKind::ServiceHealthChanged { service: health.name(), from, to });
         }
     }
