@@ -313,7 +313,7 @@ async fn spawns_tasks() {
     let tasks: Vec<_> = (0..16)
         .map(|n: u32| {
             let scope = Arc::clone(&scope);
-            tokio::spawn(async move { scope.run(spawned(n.to_string(), n.is_multiple_of(4))).await })
+            tokio::spawn(async move { scope.run(spawned(n.to_string(), n % 4 == 0)).await })
         })
         .collect();
     for (n, task) in tasks.into_iter().enumerate() {

@@ -133,6 +133,7 @@ impl Parts {
             families: None,
             measures: health.is_some() || times_calls,
             plain: false,
+            lean: false,
             health,
         };
         policy.completed()

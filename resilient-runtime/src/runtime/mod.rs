@@ -283,6 +283,7 @@ impl Runtime {
             bulkhead,
             measures: health.is_some() || times_calls,
             plain: false,
+            lean: false,
             health,
             families: families.into_some(),
         };
