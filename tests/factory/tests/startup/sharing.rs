@@ -70,11 +70,11 @@ struct Needy {
 impl Component for Needy {
     fn start(&self) -> BoxFuture<'_, Result<(), BoxError>> {
         Box::pin(async {
-            if let Some(needed) = self.needs {
-                if let Err(error) = self.of.get().unwrap().create(needed).await {
-                    *self.asked_as.lock().unwrap() = Some(error.clone());
-                    return Err(error.into());
-                }
+            if let Some(needed) = self.needs
+                && let Err(error) = self.of.get().unwrap().create(needed).await
+            {
+                *self.asked_as.lock().unwrap() = Some(error.clone());
+                return Err(error.into());
             }
             self.is_up.store(true, std::sync::atomic::Ordering::SeqCst);
             Ok(())
