@@ -13,7 +13,7 @@ use crate::site::Site;
 use crate::timeout::Timer;
 use crate::unusual::all_is_usual;
 
-/// Its first attempt is under way, from the beginning.
+/// It has one attempt, and is over when that is.
 #[derive(Debug)]
 pub(super) struct Quick {
     policy: &'static Held,
@@ -34,7 +34,7 @@ impl Quick {
 
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn new(policy: &'static Held, pass: Pass) -> Self {
-        Self { policy, pass, timer: Timer::default(), stage: Some(Stage::Running) }
+        Self { policy, pass, timer: Timer::default(), stage: Some(Stage::Waiting) }
     }
 
     #[cfg_attr(not(debug_assertions), inline(always))]
@@ -44,7 +44,8 @@ impl Quick {
 
     /// The function is called on this thread next, under its limit if it has one.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    pub(super) fn begin_in_place(&self) -> Option<Timing> {
+    pub(super) fn begin_in_place(&mut self) -> Option<Timing> {
+        self.begin_turn();
         self.policy.timeout.map(|limit| Timing::begin(self.policy.context.clock.now(), Some(limit)))
     }
 
