@@ -55,15 +55,20 @@ fn of_thousands_of_options_and_names_each_has_a_component_of_its_own() {
     }
 }
 
+/// Makes the next number, of which it keeps so many.
+fn counted_by(calls: &Calls, capacity: usize) -> Factory<u32, (), u32> {
+    let counted = calls.clone();
+    Factory::builder("numbers")
+        .capacity(capacity)
+        .register("next", move |_| Ok::<_, BoxError>(counted.next()))
+        .build()
+        .unwrap()
+}
+
 #[test]
 fn the_cache_is_bounded_and_what_it_pushed_out_is_made_anew() {
     let calls = Calls::default();
-    let counted = calls.clone();
-    let numbers = Factory::<u32, _, u32>::builder("numbers")
-        .capacity(8)
-        .register("next", move |_| Ok::<_, BoxError>(counted.next()))
-        .build()
-        .unwrap();
+    let numbers = counted_by(&calls, 8);
     let ask = |options| numbers.create_blocking("next", &options).unwrap();
     for _ in 0..2 {
         (0..8).for_each(|options| drop(ask(options)));
@@ -72,12 +77,7 @@ fn the_cache_is_bounded_and_what_it_pushed_out_is_made_anew() {
     (0..1000).for_each(|options| drop(ask(options)));
     assert_eq!(numbers.statistics().cached, 8);
 
-    let counted = calls.clone();
-    let none = Factory::<u32, _, u32>::builder("none")
-        .capacity(0)
-        .register("next", move |_| Ok::<_, BoxError>(counted.next()))
-        .build()
-        .unwrap();
+    let none = counted_by(&calls, 0);
     let before = calls.count();
     (0..3).for_each(|_| drop(none.create_blocking("next", &0).unwrap()));
     assert_eq!((calls.count() - before, none.statistics().cached), (3, 0));
@@ -86,12 +86,7 @@ fn the_cache_is_bounded_and_what_it_pushed_out_is_made_anew() {
 #[test]
 fn a_component_that_is_asked_for_between_stays_while_a_thousand_others_pass() {
     let calls = Calls::default();
-    let counted = calls.clone();
-    let numbers = Factory::<u32, _, u32>::builder("numbers")
-        .capacity(8)
-        .register("next", move |_| Ok::<_, BoxError>(counted.next()))
-        .build()
-        .unwrap();
+    let numbers = counted_by(&calls, 8);
     let ask = |options| numbers.create_blocking("next", &options).unwrap();
     (1..=8).for_each(|options| drop(ask(options)));
     let wanted = ask(0);
@@ -107,12 +102,7 @@ fn every_request_of_many_threads_is_counted_while_components_are_pushed_out_and_
     const THREADS: u32 = 24;
     const REQUESTS: u32 = 2000;
     let calls = Calls::default();
-    let counted = calls.clone();
-    let numbers = Factory::<u32, _, u32>::builder("numbers")
-        .capacity(8)
-        .register("next", move |_| Ok::<_, BoxError>(counted.next()))
-        .build()
-        .unwrap();
+    let numbers = counted_by(&calls, 8);
     std::thread::scope(|threads| {
         for thread in 0..THREADS {
             let numbers = &numbers;
