@@ -7,9 +7,8 @@ use std::task::{Context as TaskContext, Poll};
 use pin_project_lite::pin_project;
 
 use super::call::{Call, Timing};
-use super::{Body, Execution, State};
+use super::{Execution, State};
 use crate::error::ResilienceError;
-use crate::timeout::CrossesThreads;
 
 #[allow(clippy::inline_always, reason = "as of the rest of `Execution`")]
 impl Execution {
@@ -62,28 +61,6 @@ impl Execution {
         match timing {
             None => Ok(out),
             Some(timing) => self.end_timing(timing).map(|()| out),
-        }
-    }
-
-    /// Runs one attempt of a sync body on a worker thread and waits for it until the nearest limit. A body that is
-    /// given up runs on to its end; its result is dropped there.
-    ///
-    /// # Errors
-    ///
-    /// [`ResilienceError::Timeout`], [`ResilienceError::DeadlineExceeded`], or [`ResilienceError::QueueTimeout`]
-    /// when no worker thread could be had.
-    pub fn attempt_on_thread<R: CrossesThreads, F: FnOnce() -> R>(
-        &mut self,
-        body: F,
-    ) -> Result<R, ResilienceError>
-    where
-        Body<F>: CrossesThreads,
-    {
-        let call = self.waiting();
-        let began = call.now();
-        match call.limit_from(began) {
-            Some(limit) => call.on_thread(began, limit, Body(body)),
-            None => self.attempt_in_place(body),
         }
     }
 

@@ -23,6 +23,7 @@ use crate::error::ResilienceError;
 use crate::outcome::Verdict;
 use crate::policy_ref::{Held, PolicyRef};
 use crate::site::Site;
+use crate::timeout::CrossesThreads;
 
 /// One call of a guarded function. Dropping it, at any point, gives back whatever it holds.
 #[derive(Debug)]
@@ -185,6 +186,28 @@ impl Execution {
     #[inline]
     pub fn isolate_blocking(&mut self) -> Result<(), ResilienceError> {
         self.whole().isolate_blocking()
+    }
+
+    /// Runs one attempt of a sync body on a worker thread and waits for it until the nearest limit. A body that is
+    /// given up runs on to its end; its result is dropped there.
+    ///
+    /// # Errors
+    ///
+    /// [`ResilienceError::Timeout`], [`ResilienceError::DeadlineExceeded`], or [`ResilienceError::QueueTimeout`]
+    /// when no worker thread could be had.
+    pub fn attempt_on_thread<R: CrossesThreads, F: FnOnce() -> R>(
+        &mut self,
+        body: F,
+    ) -> Result<R, ResilienceError>
+    where
+        Body<F>: CrossesThreads,
+    {
+        let call = self.waiting();
+        let began = call.now();
+        match call.limit_from(began) {
+            Some(limit) => call.on_thread(began, limit, Body(body)),
+            None => self.attempt_in_place(body),
+        }
     }
 
     /// The function has answered. What follows is somebody's rule about the answer.
