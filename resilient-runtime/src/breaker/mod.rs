@@ -84,7 +84,7 @@ type Counters = crate::counters::Counters<3>;
 /// generation changes nothing.
 ///
 /// One word: a call writes it, and reads it soon after.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ticket(NonZeroU64);
 
 impl Ticket {
@@ -103,12 +103,6 @@ impl Ticket {
     #[allow(clippy::cast_possible_truncation, reason = "the lower half is what is wanted")]
     fn probe(self) -> u32 {
         self.0.get() as u32
-    }
-}
-
-impl fmt::Debug for Ticket {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Ticket({}, {})", self.generation(), self.probe())
     }
 }
 

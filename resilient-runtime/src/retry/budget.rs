@@ -352,6 +352,15 @@ mod tests {
         assert!((0..10_000).all(|_| budget.withdraw(|| panic!("no clock is needed"))));
     }
 
+    #[cfg(feature = "metrics")]
+    #[test]
+    fn a_gauge_leaves_out_what_never_ends() {
+        let of = [Budget::None, Budget::Tokens, Budget::Ratio { ratio: 0.2, per_second: 1.0 }];
+        let seen =
+            of.map(|budget| BudgetCore::new("n", budget)).map(|core| (core.is_endless(), core.capacity()));
+        assert_eq!(seen, [(true, None), (false, Some(500)), (false, None)]);
+    }
+
     #[test]
     fn what_was_spent_of_the_reserve_comes_back_after_the_ttl() {
         let budget = BudgetCore::ratio("r", 0.0, 1.0, Duration::from_secs(10));
