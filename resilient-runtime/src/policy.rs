@@ -44,8 +44,6 @@ pub(crate) struct Policy {
     pub(crate) measures: bool,
     /// Whether an attempt that succeeds has nothing to tell but to its breaker and its budget.
     pub(crate) plain: bool,
-    /// Whether, besides, nothing has to let it through but its breaker.
-    pub(crate) lean: bool,
     /// Where some layers have one state per key, what they are found in.
     pub(crate) families: Option<Arc<Families>>,
 }
@@ -99,10 +97,8 @@ impl Policy {
 
     /// The policy, once all its layers are known.
     pub(crate) fn completed(mut self) -> Self {
-        let Self { deadline, hedge, families, measures, rate_limiter, bulkhead, .. } = &self;
-        let plain = deadline.is_none() && hedge.is_none() && families.is_none() && !measures;
-        let lean = plain && rate_limiter.is_none() && bulkhead.is_none();
-        (self.plain, self.lean) = (plain, lean);
+        let Self { deadline, hedge, families, measures, .. } = &self;
+        self.plain = deadline.is_none() && hedge.is_none() && families.is_none() && !measures;
         self
     }
 
@@ -136,7 +132,6 @@ impl Policy {
             health,
             measures,
             plain,
-            lean,
             families,
         } = self;
         let same_health = match (health, &other.health) {
@@ -178,7 +173,6 @@ impl Policy {
             && *timeout == other.timeout
             && *measures == other.measures
             && *plain == other.plain
-            && *lean == other.lean
     }
 }
 
@@ -246,7 +240,6 @@ mod tests {
             health: None,
             measures: false,
             plain: true,
-            lean: true,
             families: None,
         }
     }

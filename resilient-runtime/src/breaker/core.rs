@@ -1,14 +1,14 @@
 //! The machine behind its lock, and the word beside the lock that the healthy path reads instead.
 
 use std::collections::VecDeque;
-use std::num::NonZeroU64;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::config::BreakerConfig;
 use super::machine::{Machine, Recorded, Refusal, Transition};
 use super::snapshot::{self, BreakerSnapshot, Marks};
-use super::{Count, Counters, Generation, Pass, State, Ticket};
+use super::{Count, Counters, Generation, State, Ticket};
 use crate::clock::{Moment, Reading, When, nanos};
 use crate::context::Context;
 use crate::error::ResilienceError;
@@ -29,8 +29,8 @@ const SILENT: u64 = 4;
 const OPEN: u64 = 8;
 /// The slow-call rule is on.
 const TIMED: u64 = 16;
-const GENERATION_SHIFT: u32 = u32::BITS;
-/// What is below the generation; of its own word, how many successes are lent.
+const GENERATION_SHIFT: u32 = 32;
+/// The part of its word that says how many successes are lent.
 const LENT: u64 = (1 << GENERATION_SHIFT) - 1;
 
 fn gate_of(generation: Generation) -> u64 {
@@ -40,31 +40,6 @@ fn gate_of(generation: Generation) -> u64 {
 #[allow(clippy::cast_possible_truncation, reason = "the upper half is all that is left")]
 fn generation_of(gate: u64) -> u32 {
     (gate >> GENERATION_SHIFT) as u32
-}
-
-impl Ticket {
-    /// Of a call that is let through at a look.
-    #[inline]
-    fn at(gate: u64) -> Option<Self> {
-        NonZeroU64::new(gate & !LENT).map(Self)
-    }
-
-    /// What it would have passed by, where its success is going to be counted and no more.
-    #[inline]
-    pub(crate) fn pass(self) -> Pass {
-        Pass(self.0.get() | ADMITS | CLEAN)
-    }
-}
-
-impl Pass {
-    /// Of a call without a breaker: no generation is 0, so no breaker's word is.
-    pub(crate) const NONE: Self = Self(0);
-
-    /// As something that has to be given back.
-    #[inline]
-    pub(crate) fn ticket(self) -> Option<Ticket> {
-        Ticket::at(self.0)
-    }
 }
 
 #[derive(Debug)]
@@ -166,15 +141,8 @@ impl Breaker {
     #[inline]
     pub(crate) fn acquire_quickly(&self) -> Option<Ticket> {
         let gate = self.front.word.load(Ordering::Acquire);
-        if gate & ADMITS == 0 { None } else { Ticket::at(gate) }
-    }
-
-    /// [`Breaker::acquire_quickly`], where a success is going to be counted and no more.
-    #[cfg_attr(not(debug_assertions), inline(always))]
-    #[allow(clippy::inline_always, reason = "as of `counts_success_of`")]
-    pub(crate) fn pass(&self) -> Option<Pass> {
-        let gate = self.front.word.load(Ordering::Acquire);
-        if gate & (ADMITS | SILENT | TIMED) == ADMITS { Some(Pass(gate | CLEAN)) } else { None }
+        let generation = NonZeroU32::new(generation_of(gate)).filter(|_| gate & ADMITS != 0)?;
+        Some(Ticket { generation: Generation(generation), probe: 0 })
     }
 
     /// [`Breaker::acquire`] where a look did not admit the call; `keep` puts the ticket where the caller wants it, so that
@@ -236,7 +204,7 @@ impl Breaker {
     #[inline]
     pub(crate) fn record(&self, ticket: Ticket, outcome: Outcome, took: Option<Duration>) {
         let gate = self.front.word.load(Ordering::Acquire);
-        if gate & !LENT == ticket.0.get() && gate & ADMITS != 0 {
+        if generation_of(gate) == ticket.generation.get() && gate & ADMITS != 0 && ticket.probe == 0 {
             if gate & SILENT != 0 {
                 return;
             }
@@ -268,28 +236,15 @@ impl Breaker {
     /// Counts the success of a call that was let through by a look, if nothing more than counting is to be done.
     #[cfg_attr(not(debug_assertions), inline(always))]
     #[allow(clippy::inline_always, reason = "measured: a call costs as much as what is in it")]
-    pub(crate) fn counts_success_of(&self, Pass(clean): Pass) -> bool {
+    pub(crate) fn counts_success_of(&self, ticket: Option<Ticket>) -> bool {
+        // No generation is 0, so no gate looks like that of a call without a ticket.
+        let generation = ticket.map_or(0, |ticket| ticket.generation.get());
+        let clean = u64::from(generation) << GENERATION_SHIFT | ADMITS | CLEAN;
         let counts = self.front.word.load(Ordering::Acquire) == clean;
         if counts {
             self.front.counters.add(Count::Success);
         }
         counts
-    }
-
-    /// Records the success of such a call.
-    #[cfg_attr(not(debug_assertions), inline(always))]
-    #[allow(clippy::inline_always, reason = "as of `counts_success_of`")]
-    pub(crate) fn succeeded(&self, pass: Pass) {
-        if !self.counts_success_of(pass) {
-            self.record_success_of(pass);
-        }
-    }
-
-    #[cold]
-    fn record_success_of(&self, pass: Pass) {
-        if let Some(ticket) = pass.ticket() {
-            self.record(ticket, Outcome::Success, None);
-        }
     }
 
     #[cold]

@@ -328,7 +328,7 @@ impl Machine {
         let lease = self.config.lease();
         match &mut self.phase {
             Phase::Closed | Phase::Disabled | Phase::MetricsOnly { .. } => {
-                (Ok(Ticket::new(generation, 0)), transition)
+                (Ok(Ticket { generation, probe: 0 }), transition)
             }
             // OPEN was turned into HALF_OPEN above.
             Phase::ForcedOpen | Phase::Open { .. } => (Err(Refusal::Isolated), transition),
@@ -339,7 +339,7 @@ impl Machine {
                     let reason = TripReason::RecoveryTimeout;
                     Err(Refusal::Open { retry_after: free.since(now), reason })
                 } else {
-                    Ok(Ticket::new(generation, trial.begin_probe(now, lease)))
+                    Ok(Ticket { generation, probe: trial.begin_probe(now, lease) })
                 };
                 self.past_mut().lost_probes += lost;
                 (admitted, transition)
@@ -356,7 +356,7 @@ impl Machine {
         took: Option<Duration>,
         luck: impl FnOnce() -> f64,
     ) -> Recorded {
-        if ticket.generation() != self.generation.get() || !self.give_back(ticket) {
+        if ticket.generation != self.generation || !self.give_back(ticket) {
             self.past_mut().stale += 1;
             return Recorded::default();
         }
@@ -426,12 +426,12 @@ impl Machine {
 
     /// Returns a probe's slot; false when the ticket holds none any more.
     fn give_back(&mut self, ticket: Ticket) -> bool {
-        if ticket.probe() == 0 {
+        if ticket.probe == 0 {
             return true;
         }
         let Phase::HalfOpen(trial) = &mut self.phase else { return false };
         let held = trial.probes.len();
-        trial.probes.retain(|probe| probe.number != ticket.probe());
+        trial.probes.retain(|probe| probe.number != ticket.probe);
         trial.probes.len() < held
     }
 
@@ -670,7 +670,7 @@ mod tests {
     fn a_result_that_ends_no_state_asks_for_no_time() {
         let rates = BreakerConfig::new().failure_rate(0.5).min_calls(10);
         let mut machine = Machine::new(rates.into(), Moment::ZERO);
-        let ticket = Ticket::new(machine.generation(), 0);
+        let ticket = Ticket { generation: machine.generation(), probe: 0 };
         for outcome in [Outcome::Success, Outcome::Ignored, Outcome::Abandoned] {
             assert!(machine.record(&Unasked, ticket, outcome, None, || 0.0).counted);
         }

@@ -9,7 +9,7 @@ mod snapshot;
 mod window;
 
 use std::fmt;
-use std::num::{NonZeroU32, NonZeroU64};
+use std::num::NonZeroU32;
 
 pub use config::{BreakerConfig, Window};
 pub(crate) use core::Breaker;
@@ -82,34 +82,11 @@ type Counters = crate::counters::Counters<3>;
 
 /// Under which generation a call was admitted, and in which probe's slot (0: none). A result from an older
 /// generation changes nothing.
-///
-/// One word: a call writes it, and reads it soon after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ticket(NonZeroU64);
-
-impl Ticket {
-    fn new(generation: Generation, probe: u32) -> Self {
-        let word = u64::from(generation.get()) << u32::BITS | u64::from(probe);
-        Self(NonZeroU64::new(word).unwrap_or(NonZeroU64::MIN))
-    }
-
-    #[inline]
-    #[allow(clippy::cast_possible_truncation, reason = "the upper half is all that is left")]
-    fn generation(self) -> u32 {
-        (self.0.get() >> u32::BITS) as u32
-    }
-
-    #[inline]
-    #[allow(clippy::cast_possible_truncation, reason = "the lower half is what is wanted")]
-    fn probe(self) -> u32 {
-        self.0.get() as u32
-    }
+pub(crate) struct Ticket {
+    generation: Generation,
+    probe: u32,
 }
-
-/// What a call was let through by, where its success is going to be counted and no more: the breaker's word, as it is while
-/// that holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Pass(u64);
 
 /// Counts the eras of one breaker: what was admitted in another is stale. Never zero, so that no ticket at all costs
 /// no room. After four billion it begins again.

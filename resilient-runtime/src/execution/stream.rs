@@ -9,10 +9,11 @@ use std::time::Duration;
 use futures_core::Stream;
 use pin_project_lite::pin_project;
 
-use super::Execution;
-use crate::clock::Moment;
+use super::{Execution, Stage};
+use crate::clock::{Moment, nanos};
 use crate::error::ResilienceError;
 use crate::outcome::Verdict;
+use crate::timeout::Ambient;
 
 /// What the expansion knows about the items.
 #[derive(Debug)]
@@ -73,11 +74,11 @@ where
     loop {
         match first_item(&mut call, &mut body).await {
             Ok((Some(item), rest)) => {
-                let verdict = call.waiting().judge_item(&item, &rules.judge);
+                let verdict = call.judge_item(&item, &rules.judge);
                 if verdict.is_success() {
                     return Flow::new(call, Some(item), Some(rest), rules);
                 }
-                if call.whole().settle_item(verdict) {
+                if call.settle_item(verdict) {
                     let item = (rules.end)(&call, Ok(item));
                     return Flow::new(call, Some(item), Some(rest), rules);
                 }
@@ -85,8 +86,8 @@ where
             Ok((None, _)) => return Flow::new(call, None, None, rules),
             Err(limit) if rules.judges_limits && limit.is_timeout() => {
                 let item = (rules.end)(&call, Err(limit));
-                let verdict = call.waiting().judge_item(&item, &rules.judge);
-                if call.whole().settle_item(verdict) {
+                let verdict = call.judge_item(&item, &rules.judge);
+                if call.settle_item(verdict) {
                     return Flow::new(call, Some(item), None, rules);
                 }
             }
@@ -212,7 +213,9 @@ impl<S: Stream, J, E> Flow<S, J, E> {
         rest: Option<Pin<Box<S>>>,
         rules: Rules<J, E>,
     ) -> Self {
-        let took = call.waiting().begin_flow();
+        let took = call.took();
+        // Armed for the first item; from now on there is only the deadline.
+        call.timer.disarm();
         Self { call, first, rest, rules, verdict: Verdict::SUCCESS, took }
     }
 
@@ -220,7 +223,7 @@ impl<S: Stream, J, E> Flow<S, J, E> {
         let first = usize::from(self.first.is_some());
         let Some(rest) = &self.rest else { return (first, Some(first)) };
         let (least, most) = rest.size_hint();
-        if self.call.as_whole().is_none_or(|call| call.item_limit() == Moment::NEVER) {
+        if self.call.item_limit() == Moment::NEVER {
             (least.saturating_add(first), most.and_then(|most| most.checked_add(first)))
         } else {
             // The deadline may end it early, with an item that says so.
@@ -240,16 +243,16 @@ where
             return Poll::Ready(Some(first));
         }
         let Some(rest) = &mut self.rest else { return Poll::Ready(None) };
-        let Some(polled) = self.call.whole().poll_item(rest.as_mut(), cx) else {
+        let Some(polled) = self.call.poll_item(rest.as_mut(), cx) else {
             self.rest = None;
-            let passed = self.call.whole().passed_deadline();
+            let passed = self.call.passed_deadline();
             self.call.settle_refused(&passed);
             return Poll::Ready(Some((self.rules.end)(&self.call, Err(passed))));
         };
         let item = std::task::ready!(polled);
         match &item {
-            Some(item) if !self.call.whole().has_ended() => {
-                let verdict = self.call.whole().judge_item(item, &self.rules.judge);
+            Some(item) if self.call.ended.is_none() => {
+                let verdict = self.call.judge_item(item, &self.rules.judge);
                 if !verdict.is_success() {
                     self.verdict = verdict;
                 }
@@ -265,6 +268,71 @@ impl<S: Stream, J, E> Drop for Flow<S, J, E> {
     fn drop(&mut self) {
         // The slot is given back once nothing of the stream is left.
         self.rest = None;
-        self.call.whole().finish(self.verdict, self.took);
+        self.call.finish(self.verdict, self.took);
+    }
+}
+
+impl Execution {
+    /// What an item means; a rule that panics is seen as such.
+    fn judge_item<R>(&mut self, item: &R, judge: impl Fn(&R) -> Verdict) -> Verdict {
+        self.stage = Stage::Judging;
+        let verdict = judge(item);
+        self.stage = Stage::Waiting;
+        verdict
+    }
+
+    /// Records what an item means, whose rule was asked before.
+    fn settle_item(&mut self, verdict: Verdict) -> bool {
+        self.leave();
+        self.settle(verdict)
+    }
+
+    /// When the items are cut off; a call that has ended lets the rest pass.
+    fn item_limit(&self) -> Moment {
+        if self.ended.is_some() { Moment::NEVER } else { self.cut_at() }
+    }
+
+    /// The next item of a stream that has begun; `None` at the deadline.
+    fn poll_item<S: Stream>(
+        &mut self,
+        stream: Pin<&mut S>,
+        cx: &mut Context<'_>,
+    ) -> Option<Poll<Option<S::Item>>> {
+        let cut_at = self.item_limit();
+        if cut_at != Moment::NEVER && self.now() >= cut_at {
+            return None;
+        }
+        let ambient = (cut_at != Moment::NEVER).then(|| Ambient::enter(cut_at));
+        self.stage = Stage::Running;
+        let polled = {
+            let _in = self.spans.enter();
+            stream.poll_next(cx)
+        };
+        self.stage = Stage::Waiting;
+        drop(ambient);
+        if polled.is_ready() || cut_at == Moment::NEVER {
+            return Some(polled);
+        }
+        let Self { timer, policy, .. } = self;
+        let late = timer.poll(cx, || cut_at.since(policy.context.clock.now()));
+        late.is_pending().then_some(Poll::Pending)
+    }
+
+    /// The stream was cut off in its middle.
+    fn passed_deadline(&mut self) -> ResilienceError {
+        self.timed_out = true;
+        self.deadline_exceeded()
+    }
+
+    /// Ends a call whose items were handed out: nothing of it can be tried again. That its reader has read enough is
+    /// no fault of the function; that it panicked is.
+    fn finish(&mut self, verdict: Verdict, took: Option<Duration>) {
+        if self.ended.is_some() || self.stage != Stage::Waiting {
+            return;
+        }
+        if let Some(took) = took {
+            self.attempt_began = Moment::from_nanos(self.now().as_nanos().saturating_sub(nanos(took)));
+        }
+        self.settle_item(verdict.without_retry());
     }
 }

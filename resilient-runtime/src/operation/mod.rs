@@ -133,7 +133,6 @@ impl Parts {
             families: None,
             measures: health.is_some() || times_calls,
             plain: false,
-            lean: false,
             health,
         };
         policy.completed()

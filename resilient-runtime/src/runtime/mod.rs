@@ -283,7 +283,6 @@ impl Runtime {
             bulkhead,
             measures: health.is_some() || times_calls,
             plain: false,
-            lean: false,
             health,
             families: families.into_some(),
         };

@@ -5,33 +5,33 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
-use super::Call;
+use super::Execution;
 use super::attempt::nearest_limit;
 use crate::bulkhead::{BulkheadCore, Place};
 use crate::clock::Moment;
 use crate::error::ResilienceError;
 use crate::rate_limit::RateLimiterCore;
 
-impl Call {
+impl Execution {
     /// Waits for the rate limit's leave; refuses at once where that would take too long. The leave of a caller who is
     /// dropped meanwhile is used up.
     ///
     /// # Errors
     ///
     /// [`ResilienceError::RateLimited`].
-    pub(crate) async fn throttle(&mut self) -> Result<(), ResilienceError> {
+    pub async fn throttle(&mut self) -> Result<(), ResilienceError> {
         let Some((wait, limiter)) = self.reserve()? else { return Ok(()) };
         let _waiting = limiter.wait();
         self.wait(wait).await;
         self.in_time()
     }
 
-    /// [`Call::throttle`], on this thread.
+    /// [`Execution::throttle`], on this thread.
     ///
     /// # Errors
     ///
     /// [`ResilienceError::RateLimited`].
-    pub(crate) fn throttle_blocking(&mut self) -> Result<(), ResilienceError> {
+    pub fn throttle_blocking(&mut self) -> Result<(), ResilienceError> {
         let Some((wait, limiter)) = self.reserve()? else { return Ok(()) };
         let _waiting = limiter.wait();
         self.wait_blocking(wait);
@@ -69,7 +69,7 @@ impl Call {
     /// # Errors
     ///
     /// [`ResilienceError::BulkheadFull`], or [`ResilienceError::DeadlineExceeded`] when that came first.
-    pub(crate) fn isolate(&mut self) -> impl Future<Output = Result<(), ResilienceError>> {
+    pub fn isolate(&mut self) -> impl Future<Output = Result<(), ResilienceError>> {
         self.timer.begin();
         let mut wait = None;
         poll_fn(move |cx| self.poll_isolate(&mut wait, cx))
@@ -103,12 +103,12 @@ impl Call {
         })
     }
 
-    /// [`Call::isolate`], on this thread.
+    /// [`Execution::isolate`], on this thread.
     ///
     /// # Errors
     ///
-    /// See [`Call::isolate`].
-    pub(crate) fn isolate_blocking(&mut self) -> Result<(), ResilienceError> {
+    /// See [`Execution::isolate`].
+    pub fn isolate_blocking(&mut self) -> Result<(), ResilienceError> {
         self.timer.begin();
         let Some(bulkhead) = &self.policy.bulkhead else { return Ok(()) };
         if bulkhead.enter() {

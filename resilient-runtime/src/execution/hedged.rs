@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pin_project_lite::pin_project;
 
-use super::{Call, Concluded, End, Stage};
+use super::{Concluded, End, Execution, Stage};
 use crate::clock::Moment;
 use crate::error::ResilienceError;
 use crate::event::EventKind;
@@ -20,10 +20,10 @@ use crate::retry::LONGEST_HINT;
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::telemetry::spans::Spans;
 
-impl Call {
+impl Execution {
     /// Runs attempts beside each other, each a `lane`: the next one starts when those before it take too long. The first
     /// good answer wins and the others are dropped; when all are bad, the first one's is the answer.
-    pub(crate) async fn hedge<T, F, Fut>(&mut self, mut lane: F) -> (Result<T, ResilienceError>, Concluded)
+    pub async fn hedge<T, F, Fut>(&mut self, mut lane: F) -> (Result<T, ResilienceError>, Concluded)
     where
         F: FnMut(Self) -> Fut,
         Fut: Future<Output = (Result<T, ResilienceError>, Concluded)>,
@@ -84,14 +84,14 @@ impl Call {
     }
 
     /// Records how one attempt of a hedged call ended.
-    pub(crate) fn conclude(&mut self, verdict: Verdict) -> Concluded {
+    pub fn conclude(&mut self, verdict: Verdict) -> Concluded {
         self.stage = Stage::Waiting;
         let end = self.record_answer(verdict);
         self.concluded(end)
     }
 
-    /// [`Call::conclude`], where the library itself answered.
-    pub(crate) fn conclude_refused(&mut self, refused: &ResilienceError) -> Concluded {
+    /// [`Execution::conclude`], where the library itself answered.
+    pub fn conclude_refused(&mut self, refused: &ResilienceError) -> Concluded {
         self.leave();
         let end = self.record_error(refused);
         self.concluded(end)
@@ -111,8 +111,8 @@ impl Call {
         wait.is_zero() || (wait <= LONGEST_HINT && (self.deadline == Moment::NEVER || fits()))
     }
 
-    /// What follows from how the attempts of a hedged call ended; see [`Call::settle`].
-    pub(crate) fn settle_hedged(&mut self, Concluded { end, took, .. }: Concluded) -> bool {
+    /// What follows from how the attempts of a hedged call ended; see [`Execution::settle`].
+    pub fn settle_hedged(&mut self, Concluded { end, took, .. }: Concluded) -> bool {
         if let End::Succeeded = end {
             self.return_ticket(Outcome::Success, took);
             self.end(StopReason::Success, false);
@@ -173,7 +173,7 @@ struct Seed {
 
 impl Seed {
     /// The attempt `number` of those that run beside each other, from 0; the one before it began at `before`.
-    fn lane(&self, number: u32, before: &mut Moment) -> Call {
+    fn lane(&self, number: u32, before: &mut Moment) -> Execution {
         let attempts = self.attempts.saturating_add(number);
         if self.policy.context.events.could_be_heard() {
             let now = self.policy.context.clock.now();
@@ -184,7 +184,7 @@ impl Seed {
                 self.policy.context.events.tell(self.policy.operation, kind);
             }
         }
-        let mut lane = Call::new(self.policy.clone(), self.deadline, self.deadline_is_own);
+        let mut lane = Execution::new(self.policy.clone(), self.deadline, self.deadline_is_own);
         lane.asked = self.asked;
         lane.attempts = attempts;
         lane.paid = number > 0 || self.paid;
