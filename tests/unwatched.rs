@@ -1,5 +1,5 @@
-//! Calls that nobody watches, without a scope and without a listener, as in production: most of a call is not even written
-//! down then. Whatever happens to one counts as it does for all others.
+//! Calls that nobody watches, without a scope and without a listener, as in production: they go the quick way, on which most of
+//! the layers are not even asked. Whatever happens to one counts as it does for all others.
 
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
